@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { shown } from "../bytes/excerpt.ts"
 
 /**
  * The channel was not established: the peer closed the connection, or a deadline passed. The peer
@@ -87,7 +88,7 @@ export class NotOffered extends Data.TaggedError("NotOffered")<{
   readonly hint?: string
 }> {
   override get message(): string {
-    return `${this.peer} does not offer "${this.opening}"; ${this.hint ?? "ask its administrator"}`
+    return `${this.peer} does not offer "${shown(this.opening)}"; ${this.hint ?? "ask its administrator"}`
   }
 }
 

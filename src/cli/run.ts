@@ -21,6 +21,7 @@ import { usageError } from "./arguments/optionErrors.ts"
 import * as passphrases from "./input/passphrases.ts"
 import * as Log from "./output/Log.ts"
 import { supportsColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
+import { Redaction } from "./output/Redaction.ts"
 import { reportFailure } from "./output/reportFailure.ts"
 import { commandTree } from "./arguments/commandTree.ts"
 import { Streams, type StandardStreams } from "./Streams.ts"
@@ -61,20 +62,23 @@ export const run = (
   { interruption, original, scrypt }: RunOptions = {}
 ): Promise<number> => {
   const log = Log.forStream(streams.stderr)
-  const textLogger = logger(log, supportsColour(streams.stderr, env))
+  const redaction = new Redaction()
+  redaction.addArguments(args)
+  for (const name of processText.variables) redaction.add(env[name] ?? "")
+  const textLogger = logger(log, supportsColour(streams.stderr, env), redaction)
   const layer = Layer.mergeAll(
-    Report.layer(log),
+    Report.layer(log, redaction),
     NodeContext.layer,
     CliConfig.layer(Help.cliConfig),
     Logger.replace(Logger.defaultLogger, textLogger)
   )
   // With --json the log of a server is JSON too.
-  const withJsonLog = Effect.provide(Logger.replace(textLogger, jsonLogger(log)))
+  const withJsonLog = Effect.provide(Logger.replace(textLogger, jsonLogger(log, redaction)))
   const main = Effect.flatMap(Report, (report) =>
     report.whileWritable(
       Effect.zipRight(
         checkText(args, env, original),
-        program(args, env, streams, scrypt, withJsonLog)
+        program(args, env, streams, scrypt, withJsonLog, redaction)
       )
     )
   )
@@ -85,7 +89,7 @@ export const run = (
     if (interruption?.aborted === true) return signalCodes[interruption.reason as EndingSignal]
     return Exit.isSuccess(exit)
       ? 0
-      : reportFailure(exit.cause, args, findCommand(commandList, args), streams.stderr)
+      : reportFailure(exit.cause, args, findCommand(commandList, args), streams.stderr, redaction)
   })
 }
 
@@ -104,7 +108,8 @@ const program = (
   env: Environment,
   { stdout }: StandardStreams,
   scrypt: Scrypt = defaultScrypt,
-  withJsonLog: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  withJsonLog: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  redaction: Redaction
 ) =>
   Effect.gen(function* () {
     const report = yield* Report
@@ -113,6 +118,7 @@ const program = (
       return yield* report.print(supportsColour(stdout, env) ? help : stripColour(help))
 
     const { args: expanded, locations, tables } = yield* Config.expandConfig(commandList, args)
+    for (const word of [...expanded, ...tables.flatMap((table) => table.args)]) redaction.add(word)
     const command = findCommand(commandList, expanded)
     const multiInstance = tables.length > 0 ? command?.multiInstance : undefined
     const { words, settings } = yield* normalizeArguments(commandList, expanded).pipe(

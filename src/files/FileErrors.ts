@@ -1,9 +1,10 @@
 import * as Data from "effect/Data"
+import { shown } from "../bytes/excerpt.ts"
 
 /** The file does not start with the magic of an encrypted file. */
 export class NotEncrypted extends Data.TaggedError("NotEncrypted")<{ readonly file: string }> {
   override get message(): string {
-    return `${this.file}: not a Sealwire encrypted file (unrecognised header)`
+    return `${shown(this.file)}: not a Sealwire encrypted file (unrecognised header)`
   }
 }
 
@@ -13,7 +14,7 @@ export class FileFromNewer extends Data.TaggedError("FileFromNewer")<{
   readonly version: number
 }> {
   override get message(): string {
-    return `${this.file}: has version ${this.version} of the file format, which is not supported (1 is), or its first bytes were changed; update sealwire`
+    return `${shown(this.file)}: has version ${this.version} of the file format, which is not supported (1 is), or its first bytes were changed; update sealwire`
   }
 }
 
@@ -26,14 +27,14 @@ export class FileTampered extends Data.TaggedError("FileTampered")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}; get it again or restore a backup`
+    return `${shown(this.file)}: ${this.detail}; get it again or restore a backup`
   }
 }
 
 /** The end of the file is missing. Output before it is authentic. */
 export class FileTruncated extends Data.TaggedError("FileTruncated")<{ readonly file: string }> {
   override get message(): string {
-    return `${this.file}: truncated: its end is missing; get it again or restore a backup`
+    return `${shown(this.file)}: truncated: its end is missing; get it again or restore a backup`
   }
 }
 
@@ -44,7 +45,7 @@ export class NotForThisKey extends Data.TaggedError("NotForThisKey")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}`
+    return `${shown(this.file)}: ${this.detail}`
   }
 }
 
@@ -57,7 +58,7 @@ export class RecipientRefused extends Data.TaggedError("RecipientRefused")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.recipient}: ${this.detail}`
+    return `${shown(this.recipient)}: ${this.detail}`
   }
 }
 
@@ -67,7 +68,7 @@ export class FileUnreadable extends Data.TaggedError("FileUnreadable")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}`
+    return `${shown(this.file)}: ${this.detail}`
   }
 }
 
@@ -81,14 +82,14 @@ export class FileUnwritable extends Data.TaggedError("FileUnwritable")<{
   readonly code?: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}; nothing was written there`
+    return `${shown(this.file)}: ${this.detail}; nothing was written there`
   }
 }
 
 /** The output file exists already. */
 export class FileExists extends Data.TaggedError("FileExists")<{ readonly file: string }> {
   override get message(): string {
-    return `${this.file} already exists; choose another name`
+    return `${shown(this.file)} already exists; choose another name`
   }
 }
 

@@ -11,7 +11,10 @@ const forms: ReadonlyArray<RegExp> = [
   new RegExp(`(?:^|[:=])\\s*(?:${prefixes})1`, "i"),
   new RegExp(`(?:${prefixes})1[02-9ac-hj-np-z]{16}`, "i"),
   /(?:^|[:=])\s*[0-9a-f]{64}\s*$/i,
-  /(?:^|[:=])\s*-----BEGIN /
+  /(?:^|[:=])\s*-----BEGIN /,
+  // Keys of other programs: age, JWK.
+  /AGE-SECRET-KEY-(?:[A-Z]+-)*1/i,
+  /^\s*\{.*"(?:kty|d|k)"\s*:/s
 ]
 
 /** True when the reference contains a key. */
@@ -23,7 +26,7 @@ export const inlineKeyError = (): KeyReferenceInvalid =>
   new KeyReferenceInvalid({
     detail:
       "this is a key, not the location of a key; store it in a file, or pass it as env:NAME; " +
-      "if the shell history contains it now, replace the key"
+      "other users can see arguments, and the shell keeps them: if it was one, treat the key as exposed and create a new one"
   })
 
 const secretPart = new RegExp(`((?:${prefixes})1)[02-9ac-hj-np-z]{16,}`, "gi")

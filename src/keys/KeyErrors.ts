@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { shown } from "../bytes/excerpt.ts"
 
 /** The text given as a key reference is not a valid one. */
 export class KeyReferenceInvalid extends Data.TaggedError("KeyReferenceInvalid")<{
@@ -19,7 +20,7 @@ export class KeyFileMissing extends Data.TaggedError("KeyFileMissing")<{
   readonly remedy: string
 }> {
   override get message(): string {
-    return `no ${this.kind} at ${this.path}; ${this.remedy}`
+    return `no ${this.kind} at ${shown(this.path)}; ${this.remedy}`
   }
 }
 
@@ -37,7 +38,7 @@ export class KeyUnavailable extends Data.TaggedError("KeyUnavailable")<{
   readonly missing?: string
 }> {
   override get message(): string {
-    return `no key from ${this.reference}: ${this.reason}; ${this.hint}`
+    return `no key from ${shown(this.reference)}: ${this.reason}; ${this.hint}`
   }
 }
 
@@ -64,14 +65,14 @@ export class KeyRejected extends Data.TaggedError("KeyRejected")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `key refused: ${this.reference}: ${this.detail}`
+    return `key refused: ${shown(this.reference)}: ${this.detail}`
   }
 }
 
 /** The location of a new key already has content. A key is never overwritten. */
 export class KeyExists extends Data.TaggedError("KeyExists")<{ readonly reference: string }> {
   override get message(): string {
-    return `${this.reference} already exists, and a key is never overwritten; choose another name, or move the old key first`
+    return `${shown(this.reference)} already exists, and a key is never overwritten; choose another name, or move the old key first`
   }
 }
 
@@ -81,7 +82,7 @@ export class KeyNotCreated extends Data.TaggedError("KeyNotCreated")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `cannot create a key at ${this.reference}: ${this.detail}`
+    return `cannot create a key at ${shown(this.reference)}: ${this.detail}`
   }
 }
 
@@ -91,7 +92,7 @@ export class KeyNotReplaced extends Data.TaggedError("KeyNotReplaced")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `cannot change the key at ${this.reference}: ${this.detail}; nothing was changed`
+    return `cannot change the key at ${shown(this.reference)}: ${this.detail}; nothing was changed`
   }
 }
 
@@ -101,7 +102,7 @@ export class PassphraseRefused extends Data.TaggedError("PassphraseRefused")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `no new passphrase for ${this.reference}: ${this.detail}`
+    return `no new passphrase for ${shown(this.reference)}: ${this.detail}`
   }
 }
 

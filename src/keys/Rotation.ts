@@ -8,9 +8,11 @@
 //   FILE, FILE.retiring               switched         finish: removes FILE.retiring
 //
 // FILE is a complete key at every moment.
+import { shown } from "../bytes/excerpt.ts"
 import type { Stats } from "node:fs"
 import { link, lstat, open, rename, unlink } from "node:fs/promises"
 import path from "node:path"
+import { writingHints } from "./writingHints.ts"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 
@@ -34,7 +36,7 @@ export class RotationOutOfTurn extends Data.TaggedError("RotationOutOfTurn")<{
   readonly step: Step
 }> {
   override get message(): string {
-    return `nothing was changed: the rotation of ${this.file} is ${this.stage}; the next step is ${nextStep[this.stage]}, not ${this.step}`
+    return `nothing was changed: the rotation of ${shown(this.file)} is ${this.stage}; the next step is ${nextStep[this.stage]}, not ${this.step}`
   }
 }
 
@@ -44,7 +46,7 @@ export class RotationFailed extends Data.TaggedError("RotationFailed")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `the rotation of ${this.file} stopped: ${this.detail}`
+    return `the rotation of ${shown(this.file)} stopped: ${this.detail}`
   }
 }
 
@@ -132,5 +134,11 @@ const flush = async (folder: string): Promise<void> => {
 const attempt = <A>(file: string, run: () => Promise<A>): Effect.Effect<A, RotationFailed> =>
   Effect.tryPromise({
     try: run,
-    catch: (cause) => new RotationFailed({ file, detail: (cause as NodeJS.ErrnoException).message })
+    catch: (cause) => new RotationFailed({ file, detail: detailOf(cause) })
   })
+
+/** The message of a system error would name the paths. */
+const detailOf = (cause: unknown): string => {
+  const { code = "unknown error" } = cause as NodeJS.ErrnoException
+  return writingHints[code] ?? code
+}

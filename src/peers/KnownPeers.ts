@@ -1,4 +1,5 @@
 // Trust on first use: the server keys that this client knows, in a known_peers file. PEERS.md.
+import { shown } from "../bytes/excerpt.ts"
 import path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -90,7 +91,7 @@ export const find = (
 
 /** Formats the source of a known key for errors: `known_peers:3`, or `given` for `LookUp.peer`. */
 export const sourceOf = (file: string, { line }: KnownPeer): string =>
-  line === 0 ? "given" : `${file}:${line}`
+  line === 0 ? "given" : `${shown(file)}:${line}`
 
 /**
  * Returns true if a known_peers line can hold the address. Whitespace would break the line into
@@ -231,5 +232,5 @@ const withdrawnError = (
     address,
     fingerprint: PublicKey.fingerprint(publicKey),
     reason: Pin.refusal(pin, now) ?? "withdrawn",
-    where: `${file}:${line}`
+    where: `${shown(file)}:${line}`
   })

@@ -1,3 +1,4 @@
+import { shown } from "../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import type { KnownPeer } from "./Peers.ts"
 
@@ -17,8 +18,8 @@ export class ServerUnknown extends Data.TaggedError("ServerUnknown")<{
     const where =
       this.withdrawn.length === 0
         ? this.file
-        : `retired or revoked: ${this.withdrawn.map(({ line }) => `${this.file}:${line}`).join(", ")}`
-    return `no key is known for ${this.wanted} (${where}); pin the one that sealwire pubkey prints on the server`
+        : `retired or revoked: ${this.withdrawn.map(({ line }) => `${shown(this.file)}:${line}`).join(", ")}`
+    return `no key is known for ${shown(this.wanted)} (${where}); pin the one that sealwire pubkey prints on the server`
   }
 }
 
@@ -35,7 +36,7 @@ export class ServerKeyChanged extends Data.TaggedError("ServerKeyChanged")<{
   override get message(): string {
     const nextStep = this.where === "given" ? "use that key" : "remove that line"
     return (
-      `the key of ${this.address} has changed: expected ${this.expected} (${this.where}), offered ${this.offered}; ` +
+      `the key of ${shown(this.address)} has changed: expected ${this.expected} (${shown(this.where)}), offered ${this.offered}; ` +
       `this may be a man-in-the-middle attack. If the server has a new key, ${nextStep}`
     )
   }
@@ -52,7 +53,7 @@ export class ServerKeyWithdrawn extends Data.TaggedError("ServerKeyWithdrawn")<{
 }> {
   override get message(): string {
     return (
-      `the key of ${this.address}, ${this.fingerprint}, is ${this.reason} (${this.where}); ` +
+      `the key of ${shown(this.address)}, ${this.fingerprint}, is ${this.reason} (${shown(this.where)}); ` +
       `it may be in other hands. Ask for the server's current key`
     )
   }

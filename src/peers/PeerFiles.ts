@@ -1,4 +1,5 @@
 // Peers files on disk: refused if another user can change them, and replaced atomically.
+import { shown } from "../bytes/excerpt.ts"
 import { constants, type Stats } from "node:fs"
 import { mkdir, open, rename, stat, unlink, type FileHandle } from "node:fs/promises"
 import { homedir } from "node:os"
@@ -88,7 +89,7 @@ const readChecked = async (file: string): Promise<Content> => {
         if (!stats.isFile()) throw new Error("is not a regular file")
         checkOwner(file, stats, "")
         if ((stats.mode & 0o022) !== 0)
-          throw new Error(`others can change it; try: chmod 600 ${file}`)
+          throw new Error(`others can change it; try: chmod 600 ${shown(file)}`)
         if (stats.size > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`)
         return { text: textOf(file, await handle.readFile()), stats }
       }
@@ -110,14 +111,14 @@ const checkFolders = async (file: string): Promise<void> => {
     checkOwner(folder, stats, "its folder ")
     // In a folder with the sticky bit, such as /tmp, users cannot replace files of others.
     if ((stats.mode & 0o022) !== 0 && (stats.mode & 0o1000) === 0)
-      throw new Error(`others can change its folder; try: chmod go-w ${folder}`)
+      throw new Error(`others can change its folder; try: chmod go-w ${shown(folder)}`)
   }
 }
 
 const checkOwner = (place: string, { uid }: Stats, what: string): void => {
   const me = process.geteuid?.() ?? uid
   if (uid !== me && uid !== 0)
-    throw new Error(`${what}belongs to another user (uid ${uid}); try: chown ${me} ${place}`)
+    throw new Error(`${what}belongs to another user (uid ${uid}); try: chown ${me} ${shown(place)}`)
 }
 
 const textOf = (file: string, bytes: Uint8Array): string => {

@@ -12,6 +12,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { shown } from "../bytes/excerpt.ts"
 
 export const limits = {
   /** Longest wait for the lock. */
@@ -29,7 +30,7 @@ export class PeersBusy extends Data.TaggedError("PeersBusy")<{
   readonly lock: string
 }> {
   override get message(): string {
-    return `${this.file}: locked by another sealwire (process ${this.pid}); try again, or remove ${this.lock} if that process does not exist`
+    return `${shown(this.file)}: locked by another sealwire (process ${this.pid}); try again, or remove ${shown(this.lock)} if that process does not exist`
   }
 }
 

@@ -1,3 +1,5 @@
+import { mayBeKey } from "../bytes/mayBeSecret.ts"
+
 const maxLength = 64
 
 /**
@@ -6,8 +8,11 @@ const maxLength = 64
  */
 const namePattern = /^(?!.*\p{Default_Ignorable_Code_Point})[\p{L}\p{N}][\p{L}\p{N}._@-]{0,63}$/u
 
-/** Returns whether a text is a valid name. */
-export const isName = (text: string): boolean => namePattern.test(text)
+/**
+ * Returns whether a text is a valid name. What may be a key is no name: names
+ * are logged.
+ */
+export const isName = (text: string): boolean => namePattern.test(text) && !mayBeKey(text)
 
 /** Describes a valid name, for errors. */
 export const expected = `letters, digits, and . _ @ -, at most ${maxLength}, the first a letter or a digit`

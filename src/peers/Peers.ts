@@ -2,14 +2,13 @@
 import path from "node:path"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
-import * as Printable from "../bytes/Printable.ts"
 import * as OptionSpec from "./OptionSpec.ts"
 import * as PeerLine from "./PeerLine.ts"
 import * as PeerName from "./PeerName.ts"
 import * as Pin from "./Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { Rules } from "./Rules.ts"
-import { excerpt } from "../bytes/excerpt.ts"
+import { excerpt, quoted, shown } from "../bytes/excerpt.ts"
 
 /**
  * A line of `authorized_peers`: a key of an authorized client. A client with several keys has
@@ -41,7 +40,7 @@ export class PeersInvalid extends Data.TaggedError("PeersInvalid")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${[this.file, ...[this.line, this.column].filter((number) => number > 0)].join(":")}: ${this.detail}`
+    return `${[shown(this.file), ...[this.line, this.column].filter((number) => number > 0)].join(":")}: ${this.detail}`
   }
 }
 
@@ -165,7 +164,7 @@ const noKey = (word: PeerLine.Word | undefined): string => {
   if (/^SEALWIRE-/i.test(word.text))
     return "this is a secret key and must not be in a peers file; sealwire pubkey prints the public key"
   const text = PublicKey.looksLike(word.text)
-    ? `"${Printable.line(word.text.slice(0, longestKey))}"`
+    ? `${quoted(word.text.slice(0, longestKey))}`
     : excerpt(word.text)
   return `${text} is not a public key (sealwire1…)`
 }

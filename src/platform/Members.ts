@@ -9,7 +9,7 @@ import type { AuthorizedPeer } from "../peers/Peers.ts"
 import { expected, isName } from "../peers/PeerName.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { unrestricted, type Rules } from "../peers/Rules.ts"
-import { excerpt } from "../bytes/excerpt.ts"
+import { excerpt, shown } from "../bytes/excerpt.ts"
 import { PeerSessions } from "../services/PeerSessions.ts"
 
 /** A process of a cluster. */
@@ -51,7 +51,7 @@ export class NotAMember extends Data.TaggedError("NotAMember")<{
 export class RunnerUnknown extends Data.TaggedError("RunnerUnknown")<{ readonly address: string }> {
   override get message(): string {
     return (
-      `${this.address} is not a runner in the list of members, and is not called; ` +
+      `${shown(this.address)} is not a runner in the list of members, and is not called; ` +
       `if it belongs to the cluster, add it with its key`
     )
   }
@@ -67,7 +67,7 @@ export class RunnerRefused extends Data.TaggedError("RunnerRefused")<{
 }> {
   override get message(): string {
     return (
-      `${this.address} did not authenticate as ${this.runner} with the key ${this.publicKey} ` +
+      `${shown(this.address)} did not authenticate as ${this.runner} with the key ${this.publicKey} ` +
       `(${this.reason}), and is not used; ` +
       `either another process listens there, or its list of members lacks this runner's key`
     )

@@ -1,4 +1,5 @@
 // @effect/rpc over the channel: each handler knows its caller by the caller's key, not by a header.
+import { shown } from "../bytes/excerpt.ts"
 import * as Headers from "@effect/platform/Headers"
 import * as Socket from "@effect/platform/Socket"
 import { SocketServer, type SocketServerError } from "@effect/platform/SocketServer"
@@ -31,7 +32,7 @@ export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused"
 }) {
   override get message(): string {
     return (
-      `${this.rpc} was refused: the server's rules for this key do not allow it; ` +
+      `${shown(this.rpc)} was refused: the server's rules for this key do not allow it; ` +
       `ask its administrator`
     )
   }

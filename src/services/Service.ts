@@ -1,5 +1,6 @@
 // The interface of a service: one of several behind one address, which a client selects with its
 // opening. PROTOCOL.md section 13.
+import { shown } from "../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -42,7 +43,7 @@ export class NotServed extends Data.TaggedError("NotServed")<{
       alternatives.length === 0
         ? ""
         : `; offered: ${alternatives.map((one) => `"${one}"`).join(", ")}`
-    return `${this.peer} requested "${this.opening}", which this server does not offer${offered}`
+    return `${this.peer} requested "${shown(this.opening)}", which this server does not offer${offered}`
   }
 }
 

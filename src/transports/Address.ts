@@ -1,8 +1,8 @@
 // Addresses to connect to and to listen on, and their text form.
+import { quoted, shown } from "../bytes/excerpt.ts"
 import { isIPv4, isIPv6 } from "node:net"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
-import * as Printable from "../bytes/Printable.ts"
 
 /** An address to connect to or to listen on. */
 export type Address =
@@ -22,7 +22,7 @@ export class AddressInvalid extends Data.TaggedError("AddressInvalid")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `"${Printable.line(this.text)}" is not an address: ${this.detail}`
+    return `${quoted(this.text)} is not an address: ${this.detail}`
   }
 }
 
@@ -71,11 +71,10 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
 }
 
 const hintFor = (text: string): string => {
-  if (/^\d+$/.test(text)) return `for a port on this machine write :${text}`
+  if (/^\d+$/.test(text)) return `for a port on this machine write :${shown(text)}`
   if ((text.match(/:/g)?.length ?? 0) > 1) return "put an IPv6 address in brackets: [::1]:8080"
-  if (/^[^:]*(\/[^:]*|\.sock)$/.test(text))
-    return `for a socket path write unix:${Printable.line(text)}`
-  if (!text.includes(":")) return `missing port: write ${Printable.line(text) || "127.0.0.1"}:8080`
+  if (/^[^:]*(\/[^:]*|\.sock)$/.test(text)) return `for a socket path write unix:${shown(text)}`
+  if (!text.includes(":")) return `missing port: write ${shown(text) || "127.0.0.1"}:8080`
   return "write host:port, [v6]:port, :port, /absolute/path or unix:path"
 }
 

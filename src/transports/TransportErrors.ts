@@ -1,9 +1,10 @@
 import * as Data from "effect/Data"
+import { shown } from "../bytes/excerpt.ts"
 
 /** Another socket already listens at the address. */
 export class PortInUse extends Data.TaggedError("PortInUse")<{ readonly address: string }> {
   override get message(): string {
-    return `${this.address} is already in use; stop the program that listens there, or listen on another address`
+    return `${shown(this.address)} is already in use; stop the program that listens there, or listen on another address`
   }
 }
 
@@ -13,7 +14,7 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `cannot listen at ${this.address}: ${this.detail}`
+    return `cannot listen at ${shown(this.address)}: ${this.detail}`
   }
 }
 
@@ -37,7 +38,7 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   readonly code: string
 }> {
   override get message(): string {
-    return `cannot connect to ${this.address}: ${connectSentences[this.reason]}${this.reason === "other" ? ` (${this.code})` : ""}`
+    return `cannot connect to ${shown(this.address)}: ${connectSentences[this.reason]}${this.reason === "other" ? ` (${this.code})` : ""}`
   }
   /** A later attempt may succeed. */
   get transient(): boolean {

@@ -14,7 +14,8 @@ const hex = Buffer.from(Secret.random(32).expose()).toString("hex")
 
 const keyRefused =
   "sealwire: this is a key, not the location of a key; store it in a file, or pass it as env:NAME; " +
-  "if the shell history contains it now, replace the key\n"
+  "other users can see arguments, and the shell keeps them: " +
+  "if it was one, treat the key as exposed and create a new one\n"
 
 describe("a key in place of a reference", () => {
   it.for([

@@ -1,9 +1,9 @@
 // Merges the options of a configuration file into the command line. Each key of the TOML file is
 // the name of an option. Command-line options override the file.
+import { quoted } from "../../bytes/excerpt.ts"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
 import { optionTable } from "./normalizeArguments.ts"
 import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
@@ -120,7 +120,7 @@ const readOptions = (
           detail:
             key === command.multiInstance?.table
               ? `write [[${key}]] in double brackets, once for each ${key}`
-              : `unknown option "${Printable.line(key)}" of sealwire ${command.path.join(" ")}`
+              : `unknown option ${quoted(key)} of sealwire ${command.path.join(" ")}`
         })
       const formatted = argumentsOf(name, value, values === "none")
       if (typeof formatted === "string")

@@ -1,4 +1,5 @@
 // A configuration file: a TOML document that no other user can have written.
+import { shown } from "../../bytes/excerpt.ts"
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import { parse, TomlError } from "smol-toml"
@@ -14,7 +15,7 @@ export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.where}: ${this.detail}`
+    return `${shown(this.where)}: ${this.detail}`
   }
 }
 
@@ -71,9 +72,11 @@ const readBytes = (file: string): Effect.Effect<Uint8Array, ConfigInvalid> =>
         if (stats.size > maxFileBytes) throw new Error(`is larger than ${maxFileBytes} bytes`)
         // Options can start programs and name files, with this user's rights.
         if (stats.uid !== me && stats.uid !== 0)
-          throw new Error(`belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`)
+          throw new Error(
+            `belongs to another user (uid ${stats.uid}); try: chown ${me} ${shown(file)}`
+          )
         if ((stats.mode & 0o022) !== 0)
-          throw new Error(`others can change it; try: chmod go-w ${file}`)
+          throw new Error(`others can change it; try: chmod go-w ${shown(file)}`)
         return await handle.readFile()
       } finally {
         await handle.close()

@@ -1,11 +1,11 @@
 // The keys of the file commands: the recipients to encrypt for, and the keys to decrypt with.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Secret } from "../../bytes/Secret.ts"
-import * as Printable from "../../bytes/Printable.ts"
 import type { Origin } from "../../files/EncryptedFile.ts"
 import { NotForThisKey } from "../../files/FileErrors.ts"
 import type { Kind } from "../../files/Header.ts"
@@ -24,7 +24,7 @@ import * as shared from "./options.ts"
 export class SenderNeeded extends Data.TaggedError("SenderNeeded")<{ readonly identity: string }> {
   override get message(): string {
     return (
-      `no identity at ${this.identity} to authenticate the sender of the file; ` +
+      `no identity at ${shown(this.identity)} to authenticate the sender of the file; ` +
       "create one: sealwire keygen --identity, or leave the sender out: --anonymous"
     )
   }
@@ -36,7 +36,7 @@ export class SenderUnexpected extends Data.TaggedError("SenderUnexpected")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}; nothing was decrypted`
+    return `${shown(this.file)}: ${this.detail}; nothing was decrypted`
   }
 }
 
@@ -152,7 +152,7 @@ export const openingKeys = (
     )
     return unused === undefined
       ? Effect.void
-      : shared.optionError(options[unused] ?? "", `${Printable.line(file)}: ${clause}`)
+      : shared.optionError(options[unused] ?? "", `${shown(file)}: ${clause}`)
   },
   fileKey: loadOrDefault(
     given.key,
@@ -169,9 +169,9 @@ export const openingKeys = (
 })
 
 const needsKey = (at: string, option: string) =>
-  `it needs a file key, and there is none at ${at}; use ${option}`
+  `it needs a file key, and there is none at ${shown(at)}; use ${option}`
 const needsIdentity = (at: string) =>
-  `it needs the identity of a recipient, and there is none at ${at}; use --identity`
+  `it needs the identity of a recipient, and there is none at ${shown(at)}; use --identity`
 
 /** The given key, or the default one. If the default does not exist, `missing` is the error. */
 const loadOrDefault = <Key>(
@@ -222,7 +222,7 @@ export const checkSender = (
     const actual = `${name === undefined ? "" : `${name}, `}${PublicKey.encode(sender)}`
     return yield* new SenderUnexpected({
       file,
-      detail: `it is from ${actual}, not from ${from.value}`
+      detail: `it is from ${actual}, not from ${shown(from.value)}`
     })
   })
 

@@ -1,7 +1,7 @@
+import { quoted, shown } from "../../bytes/excerpt.ts"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
 import { findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 import { usageOf } from "./Help.ts"
@@ -77,7 +77,7 @@ const unknownCommand = (
   )
   const suggestions = nearest(typed, names).map((name) => [...group, name].join(" "))
   const hint = suggestions.length === 0 ? "" : ` (did you mean ${suggestions.join(", ")}?)`
-  return `unknown command "${Printable.line([...group, typed].join(" "))}"${hint}`
+  return `unknown command ${quoted([...group, typed].join(" "))}${hint}`
 }
 
 const reordered = (
@@ -100,7 +100,7 @@ const reordered = (
     const [name = "", ...rest] = word.split("=")
     const values = known.get(name)
     if (values === undefined)
-      return usageError(`unknown option ${Printable.line(name)} (${hintFor(name, known)})`)
+      return usageError(`unknown option ${shown(name)} (${hintFor(name, known)})`)
     if (values === "none") {
       if (rest.length > 0) return usageError(`${name} takes no value`)
       options.set(name, [name])
@@ -112,9 +112,9 @@ const reordered = (
     if (value === undefined || value === "" || (rest.length === 0 && value.startsWith("--")))
       return usageError(`${name} needs a value`)
     if (values === "number" && !/^\d{1,9}$/.test(value))
-      return usageError(`${name}: "${Printable.line(value)}" is not a number`)
+      return usageError(`${name}: ${quoted(value)} is not a number`)
     if (typeof values !== "string" && !values.includes(value))
-      return usageError(`${name}: "${Printable.line(value)}" is not one of ${values.join(", ")}`)
+      return usageError(`${name}: ${quoted(value)} is not one of ${values.join(", ")}`)
     options.set(name, [...before, name, value])
   }
   const problem = ineffectiveOption(path.join(" "), new Set([...options.keys()].map(longName)))

@@ -1,7 +1,7 @@
 // The options that several commands share, each defined once.
+import { quoted } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
 import * as Padding from "../../channel/Padding.ts"
 import { ciphers } from "../../classic/ciphers.ts"
 import { optionError } from "./optionErrors.ts"
@@ -35,7 +35,7 @@ export const cipher = Options.text("cipher").pipe(
     return kind === undefined
       ? optionError(
           "cipher",
-          `"${Printable.line(text)}" is not one of ${ciphers.map(({ name }) => name).join(", ")}`
+          `${quoted(text)} is not one of ${ciphers.map(({ name }) => name).join(", ")}`
         )
       : Effect.succeed(kind)
   }),
@@ -56,7 +56,7 @@ export const padding = Options.text("padding").pipe(
   Options.mapEffect((text) => {
     const parsed = Padding.parse(text)
     return parsed === undefined
-      ? optionError("padding", `"${Printable.line(text)}" is not one of none, block:N, padme`)
+      ? optionError("padding", `${quoted(text)} is not one of none, block:N, padme`)
       : Effect.succeed(parsed)
   }),
   Options.withDefault(Padding.none),

@@ -12,7 +12,7 @@ import { decodePublicPem } from "../../keys/KeyPair.ts"
 import type { PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import * as Utf8 from "../../bytes/Utf8.ts"
-import { excerpt } from "../../bytes/excerpt.ts"
+import { quoted, shown } from "../../bytes/excerpt.ts"
 import { nearest } from "./nearest.ts"
 import * as PeersFile from "../connection/PeersFile.ts"
 
@@ -39,7 +39,7 @@ export const publicKeysOf = (
     if (key !== undefined) return [key]
     if (PublicKey.looksLike(recipient))
       return yield* unknown(
-        `${recipient}: the checksum of this public key is wrong; a character was lost or changed`
+        `${shown(recipient)}: the checksum of this public key is wrong; a character was lost or changed`
       )
     // Names before files: another user may have put a file of that name into this folder.
     const all = yield* peers
@@ -49,7 +49,7 @@ export const publicKeysOf = (
     if (valid.length > 0) return valid.map(({ publicKey }) => publicKey)
     if (named.length > 0)
       return yield* unknown(
-        `${recipient} has no valid key: ${named.map((peer) => PeersFile.stateOf(peer, now)).join(", ")}`
+        `${shown(recipient)} has no valid key: ${named.map((peer) => PeersFile.stateOf(peer, now)).join(", ")}`
       )
     return yield* inFile(
       recipient,
@@ -97,14 +97,14 @@ const inFile = (
         return new RecipientUnknown({
           detail:
             code === "ENOENT"
-              ? `${excerpt(file)} ${notFound}${hint}`
-              : `${file}: cannot be read (${code})`
+              ? `${quoted(file)} ${notFound}${hint}`
+              : `${shown(file)}: cannot be read (${code})`
         })
       }
     })
     const text = Utf8.decode(content)
     if (text === undefined)
-      return yield* unknown(`${file}:${Utf8.faultOf(content)?.line ?? 0}: not valid UTF-8`)
+      return yield* unknown(`${shown(file)}:${Utf8.faultOf(content)?.line ?? 0}: not valid UTF-8`)
     const pem = decodePublicPem(text)
     if (pem !== undefined) return [pem]
     const lines = text
@@ -115,11 +115,11 @@ const inFile = (
     const wrong = entries[keys.indexOf(undefined)]
     if (wrong !== undefined)
       return yield* unknown(
-        `${file}:${wrong.number}: not a public key (sealwire1…)${secretHint(wrong.word)}`
+        `${shown(file)}:${wrong.number}: not a public key (sealwire1…)${secretHint(wrong.word)}`
       )
     return keys.length > 0
       ? (keys as Keys)
-      : yield* unknown(`${file}: contains no public key (sealwire1…)`)
+      : yield* unknown(`${shown(file)}: contains no public key (sealwire1…)`)
   })
 
 const secretHint = (word: string): string =>

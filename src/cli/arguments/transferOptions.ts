@@ -1,8 +1,8 @@
 // The options that push and pull share, and the values made from them.
+import { quoted } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Printable from "../../bytes/Printable.ts"
 import { linkPolicies, type LinkPolicy, type Policy } from "../../services/transfer/Messages.ts"
 import * as shared from "./options.ts"
 
@@ -27,7 +27,7 @@ export const options = {
         return found === undefined
           ? shared.optionError(
               "symlinks",
-              `"${Printable.line(text)}" is not one of ${linkPolicies.join(", ")}`
+              `${quoted(text)} is not one of ${linkPolicies.join(", ")}`
             )
           : Effect.succeed(found)
       }
@@ -46,7 +46,7 @@ export const options = {
         ? Effect.succeed(rate)
         : shared.optionError(
             "limit",
-            `"${Printable.line(text)}" is not a rate; write bytes per second: 500K, 10M`
+            `${quoted(text)} is not a rate; write bytes per second: 500K, 10M`
           )
     }),
     Options.optional,

@@ -1,9 +1,9 @@
 // Options with numbers, dates and durations, and `--retry`.
+import { quoted } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Printable from "../../bytes/Printable.ts"
 import * as UtcDate from "../../keys/UtcDate.ts"
 import type { Retry } from "../../services/Retry.ts"
 import { optionError } from "./optionErrors.ts"
@@ -20,7 +20,7 @@ export const integer = (
       const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
       return value >= min && value <= max
         ? Effect.succeed(value)
-        : optionError(name, `"${Printable.line(text)}" is not an integer from ${min} to ${max}`)
+        : optionError(name, `${quoted(text)} is not an integer from ${min} to ${max}`)
     }),
     Options.withDescription(description)
   )
@@ -45,10 +45,7 @@ export const duration = (name: string, description: string, minMillis = 1) =>
       const [, count = "", unit = "s"] = /^(\d{1,6})([smhd])?$/.exec(text) ?? []
       const millis = Number(count) * (units[unit] ?? 0)
       return count === "" || millis < minMillis
-        ? optionError(
-            name,
-            `"${Printable.line(text)}" is not a duration; write 90s, 10m, 24h or 30d`
-          )
+        ? optionError(name, `${quoted(text)} is not a duration; write 90s, 10m, 24h or 30d`)
         : Effect.succeed(Duration.millis(millis))
     }),
     Options.withDescription(description)

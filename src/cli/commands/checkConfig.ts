@@ -1,7 +1,7 @@
+import { quoted } from "../../bytes/excerpt.ts"
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
 import { commandSpec, type CommandSpec } from "../arguments/CommandSpec.ts"
 import { dryRun } from "../arguments/dryRun.ts"
 import * as options from "../arguments/options.ts"
@@ -30,7 +30,7 @@ export const checkConfig = (commands: readonly [CommandSpec, ...ReadonlyArray<Co
             ? Effect.succeed(text)
             : options.optionError(
                 "for",
-                `"${Printable.line(text)}" takes no configuration file; ${names.join(" and ")} do`
+                `${quoted(text)} takes no configuration file; ${names.join(" and ")} do`
               )
         ),
         Options.withDescription(

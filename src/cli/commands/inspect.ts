@@ -1,9 +1,9 @@
+import { shown } from "../../bytes/excerpt.ts"
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import * as Args from "@effect/cli/Args"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Printable from "../../bytes/Printable.ts"
 import { FileFromNewer, FileTampered, FileUnreadable } from "../../files/FileErrors.ts"
 import * as Prelude from "../../files/Prelude.ts"
 import * as Input from "../../files/Input.ts"
@@ -53,10 +53,12 @@ export const inspect = commandSpec(
           yield* report.print(
             json
               ? jsonRecord("file-inspected", { file, kind: what, ...fields })
-              : `${Printable.line(file)}: ${what} (${detail})`
+              : `${shown(file)}: ${what} (${detail})`
           )
           if (secret && (mode & 0o077) !== 0)
-            yield* Effect.logWarning(`others can read or change ${file}; try: chmod 600 ${file}`)
+            yield* Effect.logWarning(
+              `others can read or change ${shown(file)}; try: chmod 600 ${shown(file)}`
+            )
         }),
       { discard: true }
     )

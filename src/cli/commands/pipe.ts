@@ -1,6 +1,6 @@
+import { quoted } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
 import { expected, isName } from "../../peers/PeerName.ts"
 import { Transport } from "../../transports/index.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
@@ -17,10 +17,7 @@ export const target = Options.text("target").pipe(
   Options.mapEffect((text) =>
     isName(text) && Buffer.byteLength(text) <= maxTargetBytes
       ? Effect.succeed(text)
-      : options.optionError(
-          "target",
-          `"${Printable.line(text)}" is not a valid target name: ${expected}`
-        )
+      : options.optionError("target", `${quoted(text)} is not a valid target name: ${expected}`)
   ),
   Options.withDefault(""),
   Options.withDescription("Target, as named by serve --forward. Default: the only one.")

@@ -1,3 +1,4 @@
+import { shown } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -170,7 +171,7 @@ const loadPeers = (
   Effect.tap(AuthorizedPeers.follow(file, sharedKeyNames, hangUps, emit), ({ size }) =>
     size === 0
       ? Effect.logWarning(
-          `${file} authorizes no client yet; add one: sealwire peers add NAME KEY (no restart needed)`
+          `${shown(file)} authorizes no client yet; add one: sealwire peers add NAME KEY (no restart needed)`
         )
       : Effect.void
   )

@@ -1,10 +1,10 @@
 // The targets of a server: serve --forward NAME=ADDRESS, and the options that go with it.
+import { quoted, shown } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Duration from "effect/Duration"
-import * as Printable from "../../bytes/Printable.ts"
 import { expected, isName } from "../../peers/PeerName.ts"
 import * as TunnelService from "../../services/tunnel/TunnelService.ts"
 import * as Address from "../../transports/Address.ts"
@@ -23,13 +23,10 @@ const parse = (text: string) => {
   if (name === "")
     return options.optionError(
       "forward",
-      `"${Printable.line(text)}" is not NAME=ADDRESS, for example postgres=127.0.0.1:5432`
+      `${quoted(text)} is not NAME=ADDRESS, for example postgres=127.0.0.1:5432`
     )
   if (!isName(name))
-    return options.optionError(
-      "forward",
-      `"${Printable.line(name)}" is not a valid target name: ${expected}`
-    )
+    return options.optionError("forward", `${quoted(name)} is not a valid target name: ${expected}`)
   const address = Address.parse(text.slice(at + 1))
   if (Either.isLeft(address)) return options.optionError("forward", address.left.message)
   if (address.right._tag === "Inherited")
@@ -84,12 +81,12 @@ export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelI
     const names = forward.map(({ name }) => name)
     const duplicate = names.find((name, index) => names.indexOf(name) < index)
     if (duplicate !== undefined)
-      return yield* options.optionError("forward", `duplicate target ${duplicate}`)
+      return yield* options.optionError("forward", `duplicate target ${shown(duplicate)}`)
     const unknown = proxyProtocol.find((name) => !names.includes(name))
     if (unknown !== undefined)
       return yield* options.optionError(
         "proxy-protocol",
-        `no target "${Printable.line(unknown)}" (see --forward)`
+        `no target ${quoted(unknown)} (see --forward)`
       )
     const remote = unsafeForwardInClear ? undefined : forward.find(isRemote)
     if (remote !== undefined)

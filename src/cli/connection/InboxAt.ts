@@ -1,4 +1,5 @@
 // The options of inboxes, and what the `inbox` commands share.
+import { quoted, shown } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as HelpDoc from "@effect/cli/HelpDoc"
@@ -10,7 +11,6 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Hex from "../../bytes/Hex.ts"
-import * as Printable from "../../bytes/Printable.ts"
 import { Inbox, InboxMessages } from "../../services/inbox/Inbox.ts"
 import { InboxRefused, type InboxUnusable } from "../../services/inbox/InboxErrors.ts"
 import type { HandlerOptions } from "../../services/inbox/InboxKind.ts"
@@ -33,7 +33,7 @@ export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{
   readonly problem: keyof typeof problems
 }> {
   override get message(): string {
-    return `${problems[this.problem]}: ${Printable.line(this.idPrefix)}; see: sealwire inbox list`
+    return `${problems[this.problem]}: ${shown(this.idPrefix)}; see: sealwire inbox list`
   }
 }
 
@@ -92,7 +92,7 @@ const countOption = (name: string, description: string) =>
     Options.mapEffect((text) =>
       /^[1-9]\d{0,4}$/.test(text)
         ? Effect.succeed(Number(text))
-        : optionError(name, `"${Printable.line(text)}" is not a number from 1 to 99999`)
+        : optionError(name, `${quoted(text)} is not a number from 1 to 99999`)
     ),
     Options.withDescription(description)
   )

@@ -8,7 +8,7 @@ import * as PeerFiles from "../../peers/PeerFiles.ts"
 import * as PeerName from "../../peers/PeerName.ts"
 import { formatAuthorized, formatKnown, type PeersInvalid } from "../../peers/Peers.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
-import { excerpt } from "../../bytes/excerpt.ts"
+import { excerpt, shown } from "../../bytes/excerpt.ts"
 import * as PeersFile from "./PeersFile.ts"
 
 /** Both sides have confirmed, but the line could not be written on this side. */
@@ -18,7 +18,7 @@ export class PairingUnwritten extends Data.TaggedError("PairingUnwritten")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `paired, but not written here: ${this.detail}. Add this line to ${this.file} by hand: ${this.line}`
+    return `paired, but not written here: ${this.detail}. Add this line to ${shown(this.file)} by hand: ${this.line}`
   }
 }
 
@@ -60,7 +60,7 @@ const lookUpIn = (
 ): Either.Either<PeerLookup, PeersFile.PeersUnchanged> => {
   const refuse = (peer: PeersFile.PeerEntry, conflict: string) =>
     Either.left(
-      new PeersFile.PeersUnchanged({ detail: `${file.path}:${peer.line} has ${conflict}` })
+      new PeersFile.PeersUnchanged({ detail: `${shown(file.path)}:${peer.line} has ${conflict}` })
     )
   const isSame = (peer: PeersFile.PeerEntry) => Buffer.compare(peer.publicKey, publicKey) === 0
   const same = peers.filter(isSame)
@@ -91,7 +91,7 @@ const lookUpIn = (
     nameProblem: (name) =>
       PeerName.isName(name)
         ? taken.some((peer) => peer.name === name)
-          ? `${file.path} already has another peer named ${name}`
+          ? `${shown(file.path)} already has another peer named ${name}`
           : undefined
         : `${excerpt(name)} is not a valid name; a name is ${PeerName.expected}`,
     uniqueName: (suggestion) => PeerName.free(suggestion, taken)

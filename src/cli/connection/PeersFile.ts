@@ -15,7 +15,7 @@ import * as Pin from "../../peers/Pin.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import * as Rules from "../../peers/Rules.ts"
 import { ruleOptions } from "../../services/builtin/index.ts"
-import { excerpt } from "../../bytes/excerpt.ts"
+import { excerpt, quoted, shown } from "../../bytes/excerpt.ts"
 import { nearest } from "../arguments/nearest.ts"
 import * as shared from "../arguments/options.ts"
 
@@ -31,7 +31,7 @@ export class PeerUnknown extends Data.TaggedError("PeerUnknown")<{
       this.suggestions.length > 0
         ? `did you mean ${this.suggestions.join(", ")}?`
         : "list the peers: sealwire peers list"
-    return `no peer ${PublicKey.decode(this.selector) === undefined ? excerpt(this.selector) : this.selector} in ${this.file}; ${hint}`
+    return `no peer ${PublicKey.decode(this.selector) === undefined ? quoted(this.selector) : this.selector} in ${shown(this.file)}; ${hint}`
   }
 }
 
@@ -112,11 +112,14 @@ const authorizedLines: Parse<PeerEntry> = (file, text) =>
         address: undefined,
         ends,
         revoked,
-        options: OptionSpec.encode(ruleOptions(), rules.options),
+        options: OptionSpec.encode(ruleOptions(), rules.options).map(withoutSecret),
         line
       }
     })
   )
+
+/** `name="value"`; a value that may be a secret is not shown. */
+const withoutSecret = (option: string): string => option.replace(/(?<=^[a-z-]+=").*(?="$)/s, shown)
 
 const knownLines: Parse<PeerEntry> = (file, text) =>
   Either.map(parseKnown(file, text), (peers) =>
@@ -194,7 +197,7 @@ export const stateOf = ({ ends, revoked, address }: PeerEntry, now: number): str
 
 export const fieldsOf = (file: PeersFile, peer: PeerEntry, now: number) => ({
   name: peer.name,
-  ...(peer.address === undefined ? {} : { address: peer.address }),
+  ...(peer.address === undefined ? {} : { address: shown(peer.address) }),
   publicKey: PublicKey.encode(peer.publicKey),
   fingerprint: PublicKey.fingerprint(peer.publicKey),
   state: stateOf(peer, now).split(" ", 1)[0],

@@ -1,4 +1,5 @@
 // The flags that name a server and the keys to connect with, and the hints that mention them.
+import { shown } from "../../bytes/excerpt.ts"
 import { existsSync } from "node:fs"
 import * as Options from "@effect/cli/Options"
 import * as Data from "effect/Data"
@@ -54,7 +55,7 @@ export class IdentityNeeded extends Data.TaggedError("IdentityNeeded")<{
 }> {
   override get message(): string {
     return (
-      `${this.address} is pinned in ${this.where}, and there is no identity at ${shared.identityFile()}; ` +
+      `${shown(this.address)} is pinned in ${shown(this.where)}, and there is no identity at ${shared.identityFile()}; ` +
       `create one with sealwire keygen --identity and add sealwire pubkey to the server's authorized_peers, ` +
       `or use the shared key: --key ${shared.sharedKeyFile}`
     )

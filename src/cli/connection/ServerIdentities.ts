@@ -1,4 +1,5 @@
 // The identities of a server during a key rotation: current, next and retiring.
+import { shown } from "../../bytes/excerpt.ts"
 import { existsSync } from "node:fs"
 import * as Options from "@effect/cli/Options"
 import * as Clock from "effect/Clock"
@@ -68,7 +69,7 @@ export const load = (
     const hasRetired = retires <= (yield* Clock.currentTimeMillis)
     if (hasRetired && Option.isSome(retiring))
       yield* Effect.logWarning(
-        `${retiring.value} retired on ${UtcDate.format(retires)} and is ignored; remove --retiring-identity and --retire-at`
+        `${shown(retiring.value)} retired on ${UtcDate.format(retires)} and is ignored; remove --retiring-identity and --retire-at`
       )
     const files = yield* rotationOf(identity.value)
     if (Option.isNone(retiring) && files?.hasRetiring === true) {
@@ -91,7 +92,9 @@ export const load = (
         ({ publicKey }) => Buffer.compare(publicKey, pair.publicKey) === 0
       )
       if (duplicate !== undefined)
-        return yield* conflict(`${duplicate.reference} and ${reference} hold the same identity`)
+        return yield* conflict(
+          `${shown(duplicate.reference)} and ${shown(reference)} hold the same identity`
+        )
       loaded.push({
         ...pair,
         reference,

@@ -1,4 +1,5 @@
 // The shared keys of a server. There may be several, so that clients can change keys one by one.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import type { NamedSharedKey } from "../../channel/Handshake.ts"
@@ -28,11 +29,11 @@ const faultOf = (keys: ReadonlyArray<Named>): string | undefined => {
   const duplicate = names.find((name, index) => name !== undefined && names.indexOf(name) < index)
   if (keys.length > channelLimits.sharedKeys)
     return `too many shared keys: ${keys.length} (limit: ${channelLimits.sharedKeys})`
-  if (duplicate !== undefined) return `duplicate shared key name: ${duplicate}`
+  if (duplicate !== undefined) return `duplicate shared key name: ${shown(duplicate)}`
   if (names.lastIndexOf(undefined) > 0)
     return "only the first of several shared keys may omit its name; use NAME=KEY"
   const incomplete = keys.find(({ reference }) => reference === "")
-  return incomplete === undefined ? undefined : `${incomplete.name}=: missing key`
+  return incomplete === undefined ? undefined : `${shown(incomplete.name ?? "")}=: missing key`
 }
 
 /** The keys in the order in which the server tries them. */
@@ -62,7 +63,7 @@ export const load = (
       const twin = loaded.findIndex((other) => other.secret.equals(secret))
       if (twin >= 0)
         return yield* new OptionsConflict({
-          detail: `${keys[twin]?.reference} and ${reference} hold the same shared key`
+          detail: `${shown(keys[twin]?.reference ?? "")} and ${shown(reference)} hold the same shared key`
         })
       loaded.push({ ...name, secret })
     }

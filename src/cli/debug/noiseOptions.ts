@@ -1,4 +1,5 @@
 // The options of `debug noise`, their checks and their keys.
+import { quoted, shown } from "../../bytes/excerpt.ts"
 import { randomBytes } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import * as Options from "@effect/cli/Options"
@@ -6,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Hex from "../../bytes/Hex.ts"
-import * as Printable from "../../bytes/Printable.ts"
 import { KeyUnavailable, type KeyLoadError } from "../../keys/KeyErrors.ts"
 import { Identity, SharedKey, type KeyKind } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
@@ -51,7 +51,7 @@ export const flags = Options.all({
     Options.mapEffect((name) => {
       const found = parseProtocol(`Noise_${name}_${algorithms}`)
       return found === undefined
-        ? optionError("pattern", `unknown pattern "${Printable.line(name)}"`)
+        ? optionError("pattern", `unknown pattern ${quoted(name)}`)
         : Effect.succeed(found)
     })
   ),
@@ -59,7 +59,7 @@ export const flags = Options.all({
     Options.mapEffect((role) =>
       role === "initiator" || role === "responder"
         ? Effect.succeed(role === "initiator")
-        : optionError("role", `"${Printable.line(role)}" is not one of initiator, responder`)
+        : optionError("role", `${quoted(role)} is not one of initiator, responder`)
     )
   ),
   listen: address("listen", "Address to accept one connection on."),
@@ -146,7 +146,7 @@ const contentOf = (name: string, path: Option.Option<string>) =>
           try: () => readFile(path),
           catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown"
         }),
-        (code) => optionError(name, `${Printable.line(path)} cannot be read (${code})`)
+        (code) => optionError(name, `${shown(path)} cannot be read (${code})`)
       )
   })
 

@@ -1,4 +1,5 @@
 // Collects the entries of a push: the paths of the command line, with standard input as a file.
+import { shown } from "../../bytes/excerpt.ts"
 import { createWriteStream, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -86,7 +87,7 @@ const sentPaths = (
       if (previous !== undefined)
         return yield* new SourceRefused({
           path: given,
-          detail: `has the same name on the server as ${previous.given}; push them one by one`
+          detail: `has the same name on the server as ${shown(previous.given)}; push them one by one`
         })
       pushed.push({ given, file, sent })
     }

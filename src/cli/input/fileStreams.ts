@@ -1,4 +1,5 @@
 // The input and output of the file commands: files, or standard input and output.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -151,7 +152,7 @@ export const run = <A, E, E2>(
     const result = yield* canDraw ? withProgress(progressLine)(work(counter)) : work(counter)
     if (input.file !== undefined && !(yield* input.file.isUnchanged))
       yield* Effect.logWarning(
-        `${input.name} changed while it was read; the output mixes old and new content`
+        `${shown(input.name)} changed while it was read; the output mixes old and new content`
       )
     yield* output.commit
     return result

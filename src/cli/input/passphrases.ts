@@ -1,8 +1,8 @@
 // The source of passphrases: --passphrase-fd, else the environment, else the terminal. Never an
 // argument, which other users could see.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Effect from "effect/Effect"
 import type { Secret } from "../../bytes/Secret.ts"
-import * as Printable from "../../bytes/Printable.ts"
 import * as Utf8 from "../../bytes/Utf8.ts"
 import * as Descriptor from "../../keys/Descriptor.ts"
 import { KeyUnavailable, PassphraseRefused } from "../../keys/KeyErrors.ts"
@@ -87,9 +87,7 @@ const ask = (question: string) => Effect.map(terminal.askHidden(question), Passp
 const atTerminal: Passphrase.Shape = {
   maxAttempts: 3,
   request: (reference, attempt) =>
-    ask(
-      `${attempt > 1 ? "Wrong passphrase. " : ""}Passphrase of ${Printable.line(reference)}: `
-    ).pipe(
+    ask(`${attempt > 1 ? "Wrong passphrase. " : ""}Passphrase of ${shown(reference)}: `).pipe(
       Effect.filterOrFail(
         (answer) => answer.length > 0,
         () => "none was entered"
@@ -105,7 +103,7 @@ const atTerminal: Passphrase.Shape = {
     ),
   requestNew: (reference) =>
     Effect.gen(function* () {
-      const first = yield* ask(`New passphrase for ${Printable.line(reference)}: `)
+      const first = yield* ask(`New passphrase for ${shown(reference)}: `)
       // The caller refuses an empty passphrase.
       return first.length === 0 || first.equals(yield* ask("Repeat the passphrase: "))
         ? first

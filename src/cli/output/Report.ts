@@ -9,8 +9,8 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Printable from "../../bytes/Printable.ts"
-import * as InlineKey from "../../keys/InlineKey.ts"
 import { Streams } from "../Streams.ts"
+import type { Redaction } from "./Redaction.ts"
 import type * as Log from "./Log.ts"
 import { stdoutData, eventTexts, type Event } from "./events/index.ts"
 import type { OutputMode, EventText } from "./events/EventText.ts"
@@ -57,7 +57,7 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
     ) => Effect.Effect<A, E | OutputFailed, R>
   }
 >() {
-  static readonly layer = (log: Log.Log): Layer.Layer<Report> =>
+  static readonly layer = (log: Log.Log, redaction: Redaction): Layer.Layer<Report> =>
     Layer.effect(
       Report,
       Effect.gen(function* () {
@@ -78,11 +78,12 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
               resume(Effect.interrupt)
             })
           })
-        const print = (text: string) => out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
+        const printExactly = (text: string) =>
+          out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
 
         const emit = (event: Event, mode: OutputMode): Effect.Effect<void> => {
           const text = eventTexts[event._tag] as EventText<Event>
-          if (mode.json) return print(jsonOf(event, mode))
+          if (mode.json) return printExactly(jsonOf(event, mode, redaction))
           const line = text.line(event, mode)
           const logged = line === undefined ? Effect.void : Effect.logWithLevel(text.level, line)
           const data = stdoutData(event)
@@ -96,7 +97,8 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
           mode: OutputMode
         ): Effect.Effect<void> => {
           if (events.length === 1) return emit(events[0] as Event, mode)
-          if (mode.json) return print(events.map((event) => jsonOf(event, mode)).join("\n"))
+          if (mode.json)
+            return printExactly(events.map((event) => jsonOf(event, mode, redaction)).join("\n"))
           const data = events.flatMap((event) => stdoutData(event) ?? [])
           return Effect.zipRight(
             Effect.logInfo(summary),
@@ -111,7 +113,11 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
             let drawnCount = read().count
             const draw = Effect.sync(() => {
               const { count, line } = read()
-              log.draw(Printable.line(line(((count - drawnCount) * 1000) / drawIntervalMillis)))
+              log.draw(
+                Printable.line(
+                  redaction.apply(line(((count - drawnCount) * 1000) / drawIntervalMillis))
+                )
+              )
               drawnCount = count
             })
             const drawing = Effect.forever(Effect.zipRight(Effect.sleep(drawIntervalMillis), draw))
@@ -120,7 +126,7 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
         return {
           emit,
           emitAll,
-          print,
+          print: (text) => printExactly(redaction.applyToOutput(text)),
           write: out,
           withProgress,
           whileWritable: (effect) =>
@@ -133,12 +139,12 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
     )
 }
 
-const jsonOf = (event: Event, mode: OutputMode): string => {
+const jsonOf = (event: Event, mode: OutputMode, redaction: Redaction): string => {
   const { code, level, fields } = eventTexts[event._tag] as EventText<Event>
   return Printable.json({
     event: code,
     ...(mode.stamped === true ? stamp(level) : {}),
-    ...fields(event, mode)
+    ...redaction.applyToFields(fields(event, mode))
   })
 }
 
@@ -174,43 +180,50 @@ const levelPrefixes = [
   [LogLevel.Warning, "\u001b[33m", "warning: "]
 ] as const
 
-const textOf = (message: unknown, cause: Cause.Cause<unknown>): string => {
+const textOf = (message: unknown, cause: Cause.Cause<unknown>, redaction: Redaction): string => {
   const parts = [message].flat().map(String)
   if (!Cause.isEmpty(cause)) parts.push(errorMessage(Cause.squash(cause)))
-  return oneLine(parts.join(": "))
+  return oneLine(parts.join(": "), redaction)
 }
 
 /** Writes each log entry as JSON; its annotations are `event` and further fields. */
-export const jsonLogger = (log: Log.Log) =>
+export const jsonLogger = (log: Log.Log, redaction: Redaction) =>
   Logger.make(({ logLevel, message, cause, annotations }) => {
     const { event = "log", ...fields } = Object.fromEntries(annotations)
     log.write(
-      `${Printable.json({ event, ...stamp(logLevel), message: textOf(message, cause), ...fields })}\n`
+      `${Printable.json({ event, ...stamp(logLevel), message: textOf(message, cause, redaction), ...redaction.applyToFields(fields) })}\n`
     )
   })
 
 /** Writes each log entry as one line. */
-export const logger = (log: Log.Log, hasColour: boolean) =>
+export const logger = (log: Log.Log, hasColour: boolean, redaction: Redaction) =>
   Logger.make(({ logLevel, message, cause }) => {
     const [, colour = "", prefix = ""] =
       levelPrefixes.find(([level]) => LogLevel.greaterThanEqual(logLevel, level)) ?? []
     const shown = colour !== "" && hasColour ? `${colour}${prefix}\u001b[0m` : prefix
-    log.write(`sealwire: ${shown}${textOf(message, cause)}\n`)
+    log.write(`sealwire: ${shown}${textOf(message, cause, redaction)}\n`)
   })
 
 /** Formats the error that ends the command: a line, or JSON with the tag of the error as `code`. */
-export const formatFailure = (code: string, text: string, exit: number, json: boolean): string =>
+export const formatFailure = (
+  code: string,
+  text: string,
+  exit: number,
+  json: boolean,
+  redaction: Redaction
+): string =>
   json
-    ? Printable.json({ event: "error", code, message: oneLine(text), exit })
-    : `sealwire: ${oneLine(text)}`
+    ? Printable.json({ event: "error", code, message: oneLine(text, redaction), exit })
+    : `sealwire: ${oneLine(text, redaction)}`
 
 export const errorMessage = (error: unknown): string =>
   error instanceof Error ? error.message : String(error)
 
-/** Joins lines, escapes control characters, and hides a key that was given as an argument. */
-const oneLine = (text: string): string =>
+/** Joins lines, escapes control characters, and hides what may be a secret of the input. */
+const oneLine = (text: string, redaction: Redaction): string =>
   Printable.line(
-    InlineKey.redact(text)
+    redaction
+      .apply(text)
       .trim()
       .replace(/\s*\n\s*/g, "; ")
   )

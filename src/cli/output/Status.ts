@@ -1,4 +1,5 @@
 // The status of a running server, collected from its events: open sessions and counters.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
 import { metrics, targetedServices } from "../../services/builtin/index.ts"
@@ -9,7 +10,7 @@ import type { Counters, RemotePeer } from "../../services/Service.ts"
 /** The control socket sent no valid status within the limits of time and length. */
 export class NoStatus extends Data.TaggedError("NoStatus")<{ readonly socket: string }> {
   override get message(): string {
-    return `${Printable.line(this.socket)} is not the control socket of a Sealwire server (serve --control)`
+    return `${shown(this.socket)} is not the control socket of a Sealwire server (serve --control)`
   }
 }
 

@@ -1,5 +1,6 @@
 // The option or command that resolves a library error. Library errors name no command-line option;
 // `reportFailure` appends the hint to the message.
+import { shown } from "../../bytes/excerpt.ts"
 import { kinds } from "../../keys/KeyKind.ts"
 import { nextStep } from "../../keys/Rotation.ts"
 import type { CommandError } from "../arguments/CommandError.ts"
@@ -19,20 +20,20 @@ const hints: Hints = {
   KeyUnavailable: ({ missing, reference }) =>
     missing === undefined ? undefined : keygen(missing, reference),
   KeyRejected: ({ reason, reference }) =>
-    reason === "already protected" ? `try: sealwire keys unprotect ${reference}` : undefined,
+    reason === "already protected" ? `try: sealwire keys unprotect ${shown(reference)}` : undefined,
   RotationOutOfTurn: ({ stage }) => `try: sealwire keys rotate --${nextStep[stage]}`,
   RotationFailed: "to see its stage: sealwire keys rotate",
   FileExists: "to replace it: --overwrite",
   FileUnwritable: ({ code }) =>
     code === "dangling" ? "to write to standard output: -o -" : undefined,
-  OutboxElsewhere: ({ outbox }) => `its messages: sealwire inbox list --inbox ${outbox}`,
+  OutboxElsewhere: ({ outbox }) => `its messages: sealwire inbox list --inbox ${shown(outbox)}`,
   MessageTooLong: ({ hint }) => (hint === undefined ? undefined : "use --any-length")
 }
 
 /** The command that creates a key of the named kind; undefined for a kind of no command. */
 const keygen = (kindName: string, reference: string): string | undefined => {
   const kind = kinds.find(({ name }) => name === kindName)
-  return kind === undefined ? undefined : `try: ${kind.keygen} --key ${reference}`
+  return kind === undefined ? undefined : `try: ${kind.keygen} --key ${shown(reference)}`
 }
 
 /** Returns the hint for an error, or undefined where it has none. */

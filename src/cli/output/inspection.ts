@@ -1,4 +1,5 @@
 // Detects the kind of a file and describes it, without a byte or a digest of a secret.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { plaintextLength, prefixBytes } from "../../files/Cobblestone.ts"
@@ -18,7 +19,7 @@ export class InspectFailed extends Data.TaggedError("InspectFailed")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${this.file}: ${this.detail}`
+    return `${shown(this.file)}: ${this.detail}`
   }
 }
 

@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import { exitCode, exitCodeOf, signalCodes } from "./ExitCode.ts"
 import { beforeDashes } from "../arguments/CommandList.ts"
 import type { CommandSpec } from "../arguments/CommandSpec.ts"
+import type { Redaction } from "./Redaction.ts"
 import { hintFor } from "./hints.ts"
 import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
 
@@ -13,12 +14,21 @@ export const reportFailure = (
   cause: Cause.Cause<unknown>,
   args: ReadonlyArray<string>,
   command: CommandSpec | undefined,
-  stderr: Writable
+  stderr: Writable,
+  redaction: Redaction
 ): number => {
   const fail = (code: string, text: string, exit: number): number => {
-    stderr.write(`${formatFailure(code, text, exit, beforeDashes(args).includes("--json"))}\n`)
+    const isJson = beforeDashes(args).includes("--json")
+    stderr.write(`${formatFailure(code, withWarning(text, exit), exit, isJson, redaction)}\n`)
     return exit
   }
+  // Errors of the command line: a mistake there is no secret any more.
+  const withWarning = (text: string, exit: number): string =>
+    redaction.hasArgument &&
+    (exit === exitCode.usage || exit === exitCode.key) &&
+    !text.includes("exposed")
+      ? `${text}; ${exposed}`
+      : text
   const error = Cause.squash(cause)
   if (ValidationError.isValidationError(error))
     return fail("Usage", usage(error, command), exitCode.usage)
@@ -30,6 +40,9 @@ export const reportFailure = (
     ? fail("Bug", `internal error, please report this bug: ${errorMessage(error)}`, exitCode.bug)
     : fail(tag, withHint(errorMessage(error), hintFor(error)), exit)
 }
+
+const exposed =
+  "an argument may be a key, and other users can see arguments: if it is one, treat it as exposed and create a new one"
 
 const withHint = (text: string, hint: string | undefined): string =>
   hint === undefined ? text : `${text}; ${hint}`

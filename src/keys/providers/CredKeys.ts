@@ -1,3 +1,4 @@
+import { shown } from "../../bytes/excerpt.ts"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -17,7 +18,7 @@ export const location = (
 ): KeyLocation => {
   const reference = `cred:${name}`
   if (environment === process.env) ChildEnvironment.withhold("CREDENTIALS_DIRECTORY")
-  const hint = `add to the unit: LoadCredential=${name}:/path/of/the/key`
+  const hint = `add to the unit: LoadCredential=${shown(name)}:/path/of/the/key`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
   return {
     reference,

@@ -1,3 +1,4 @@
+import { shown } from "../../bytes/excerpt.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ChildEnvironment from "../ChildEnvironment.ts"
@@ -12,7 +13,7 @@ export const location = (
 ): KeyLocation => {
   const reference = `env:${name}`
   if (environment === process.env) ChildEnvironment.withhold(name)
-  const hint = `set ${name} to the text of the key`
+  const hint = `set ${shown(name)} to the text of the key`
   return {
     reference,
     read: () =>
@@ -21,20 +22,20 @@ export const location = (
         if (Either.isLeft(found))
           return new KeyUnavailable({
             reference,
-            reason: `the environment variable ${name} ${found.left}`,
+            reason: `the environment variable ${shown(name)} ${found.left}`,
             hint
           })
         const value = found.right
         if (value === undefined)
           return new KeyUnavailable({
             reference,
-            reason: `the environment variable ${name} is not set`,
+            reason: `the environment variable ${shown(name)} is not set`,
             hint
           })
         if (value.trim() === "")
           return new KeyUnavailable({
             reference,
-            reason: `the environment variable ${name} is empty`,
+            reason: `the environment variable ${shown(name)} is empty`,
             hint
           })
         return Effect.succeed(Buffer.from(value))

@@ -1,3 +1,4 @@
+import { quoted, shown } from "../../bytes/excerpt.ts"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Descriptor from "../Descriptor.ts"
@@ -11,7 +12,7 @@ import type { KeyLocation, Provider } from "../Provider.ts"
  */
 export const location = (name: string, deadline?: Duration.DurationInput): KeyLocation => {
   const reference = `fd:${name}`
-  const hint = `open it in the shell: ${name}< FILE`
+  const hint = `open it in the shell: ${shown(name)}< FILE`
   const unavailable = (reason: string) => new KeyUnavailable({ reference, reason, hint })
   // Its number may belong to another file once it is closed.
   let wasRead = false
@@ -19,12 +20,12 @@ export const location = (name: string, deadline?: Duration.DurationInput): KeyLo
     reference,
     read: () =>
       Effect.gen(function* () {
-        if (wasRead) return yield* unavailable(`file descriptor ${name} was read before`)
+        if (wasRead) return yield* unavailable(`file descriptor ${shown(name)} was read before`)
         const descriptor = Descriptor.parse(name)
         if (descriptor === undefined)
           return yield* new KeyUnavailable({
             reference,
-            reason: `"${name}" is not a number`,
+            reason: `${quoted(name)} is not a number`,
             hint: "write it as fd:3"
           })
         wasRead = true
@@ -33,10 +34,10 @@ export const location = (name: string, deadline?: Duration.DurationInput): KeyLo
             maxBytes: maxKeyText,
             ...(deadline === undefined ? {} : { deadline })
           }),
-          (clause) => unavailable(`file descriptor ${name} ${clause}`)
+          (clause) => unavailable(`file descriptor ${shown(name)} ${clause}`)
         )
         return content.length === 0
-          ? yield* unavailable(`file descriptor ${name} is empty`)
+          ? yield* unavailable(`file descriptor ${shown(name)} is empty`)
           : content
       }),
     write: hint

@@ -1,3 +1,4 @@
+import { shown } from "../../bytes/excerpt.ts"
 import { constants, type Stats } from "node:fs"
 import { lstat, link, open, rename, unlink, type FileHandle } from "node:fs/promises"
 import path from "node:path"
@@ -114,12 +115,12 @@ const rejectionOf = (file: string, stats: Stats, forbidden: number): Rejection |
   if (stats.uid !== me && stats.uid !== 0)
     return {
       reason: "owner",
-      detail: `belongs to another user (uid ${stats.uid}); try: chown ${me} ${file}`
+      detail: `belongs to another user (uid ${stats.uid}); try: chown ${me} ${shown(file)}`
     }
   if ((stats.mode & forbidden) !== 0)
     return {
       reason: "permissions",
-      detail: `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${file}`
+      detail: `others can read or change it (mode ${octal(stats.mode)}); try: chmod 600 ${shown(file)}`
     }
   if (stats.size > maxKeyText)
     return { reason: "wrong length", detail: `has ${stats.size} bytes, more than any key` }

@@ -1,3 +1,4 @@
+import { quoted, shown } from "../../bytes/excerpt.ts"
 import { existsSync } from "node:fs"
 import * as Either from "effect/Either"
 import { CredKeys } from "./CredKeys.ts"
@@ -33,12 +34,12 @@ export const parse = (reference: string): Either.Either<Reference, KeyReferenceI
   const scheme = provider === undefined ? schemePattern.exec(reference)?.[0] : undefined
   if (scheme !== undefined && !existsSync(reference))
     return invalid(
-      `unknown scheme ${scheme}; known are ${providers.map(({ form }) => form).join(", ")}; write ./${reference} for a file of that name`
+      `unknown scheme ${shown(scheme)}; known are ${providers.map(({ form }) => form).join(", ")}; write ./${shown(reference)} for a file of that name`
     )
   const name = provider === undefined ? reference : reference.slice(provider.scheme.length + 1)
   const { form } = provider ?? FileKeys
   return name.trim() === ""
-    ? invalid(`"${reference}" names no key; write it as ${form}`)
+    ? invalid(`${quoted(reference)} names no key; write it as ${form}`)
     : Either.right({ provider: provider ?? FileKeys, name })
 }
 

@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { shown } from "../../bytes/excerpt.ts"
 
 /** An operation on an inbox failed. Messages beyond `handled` were not changed. */
 export class InboxRefused extends Data.TaggedError("InboxRefused")<{
@@ -24,6 +25,6 @@ export class InboxUnusable extends Data.TaggedError("InboxUnusable")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `cannot open the inbox ${this.inbox}: ${this.reason}`
+    return `cannot open the inbox ${shown(this.inbox)}: ${this.reason}`
   }
 }

@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import { shown } from "../../bytes/excerpt.ts"
 
 /** An operation on an outbox failed. Messages that were stored before stay stored. */
 export class OutboxFailed extends Data.TaggedError("OutboxFailed")<{
@@ -10,7 +11,7 @@ export class OutboxFailed extends Data.TaggedError("OutboxFailed")<{
   readonly retry: boolean
 }> {
   override get message(): string {
-    return `cannot use the outbox ${this.outbox}: ${this.reason}`
+    return `cannot use the outbox ${shown(this.outbox)}: ${this.reason}`
   }
 }
 
@@ -27,7 +28,7 @@ export class OutboxWaits extends Data.TaggedError("OutboxWaits")<{
   override get message(): string {
     const count = this.pending.toLocaleString("en-US")
     const messages = `${count} ${this.pending === 1 ? "message" : "messages"}`
-    return `${messages} pending in ${this.outbox}; the next run delivers them (${this.reason})`
+    return `${messages} pending in ${shown(this.outbox)}; the next run delivers them (${this.reason})`
   }
 }
 
@@ -40,6 +41,6 @@ export class OutboxElsewhere extends Data.TaggedError("OutboxElsewhere")<{
   readonly named: string
 }> {
   override get message(): string {
-    return `the outbox ${this.outbox} belongs to ${this.bound}; use another file for ${this.named}`
+    return `the outbox ${shown(this.outbox)} belongs to ${shown(this.bound)}; use another file for ${shown(this.named)}`
   }
 }

@@ -1,7 +1,7 @@
 // The tables of an outbox: its pending messages, in the table of an inbox, and their destination.
 // INBOX.md.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Effect from "effect/Effect"
-import * as Printable from "../../bytes/Printable.ts"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { OutboxElsewhere, OutboxFailed } from "./OutboxErrors.ts"
 import * as SqlInbox from "./SqlInbox.ts"
@@ -185,7 +185,7 @@ const destinationFrom = ({ address, peer }: Readonly<Record<string, unknown>>): 
 })
 
 const format = ({ address, peer }: Destination): string =>
-  Printable.line(peer === undefined ? address : `${address} (peer ${peer})`)
+  peer === undefined ? shown(address) : `${shown(address)} (peer ${shown(peer)})`
 
 const pendingMessage = ({
   sequence,

@@ -1,4 +1,5 @@
 // Errors of a pairing.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import type { ChannelError, ChannelTampered } from "../../channel/ChannelErrors.ts"
 import { limits } from "./limits.ts"
@@ -14,7 +15,7 @@ export class PairingFailed extends Data.TaggedError("PairingFailed")<{
 }> {
   override get message(): string {
     return (
-      `wrong code or incomplete handshake from ${this.from} at ${this.address} (${this.reason}); ` +
+      `wrong code or incomplete handshake from ${this.from} at ${shown(this.address)} (${this.reason}); ` +
       `this code is no longer valid; pair again with a new code`
     )
   }
@@ -27,7 +28,7 @@ export class PairingRefused extends Data.TaggedError("PairingRefused")<{
 }> {
   override get message(): string {
     return (
-      `${this.address} refused the code (${this.reason}): it was wrong, used or expired, ` +
+      `${shown(this.address)} refused the code (${this.reason}): it was wrong, used or expired, ` +
       `or no pairing host listens there; pair again with a new code`
     )
   }

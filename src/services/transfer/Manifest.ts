@@ -1,6 +1,6 @@
 // Encodes and decodes manifests: the list of every file, folder and link of a transfer, which
 // travels before the first byte of content. TRANSFER.md section 3.
-import * as Printable from "../../bytes/Printable.ts"
+import { quoted } from "../../bytes/excerpt.ts"
 import * as Utf8 from "../../bytes/Utf8.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Names from "./Names.ts"
@@ -156,9 +156,9 @@ export class ManifestDecoder {
   #add(entry: Entry): string | undefined {
     const { kind, path, size, target } = entry
     if (this.#allowedNames !== undefined && !this.#allowedNames.has(topName(path)))
-      return `"${Printable.line(path.text)}" was not requested`
+      return `${quoted(path.text)} was not requested`
     if (kind === "link" && !this.#allowsLinks)
-      return `"${Printable.line(path.text)}" is a symbolic link, and none was requested`
+      return `${quoted(path.text)} is a symbolic link, and none was requested`
     const previous = this.entries.at(-1)
     // Ascending order proves that no path occurs twice and that a folder precedes its content.
     if (previous !== undefined && Names.compare(previous.path.text, path.text) >= 0)

@@ -1,5 +1,5 @@
+import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
-import * as Printable from "../../bytes/Printable.ts"
 import * as RealPath from "../../keys/RealPath.ts"
 import { protocolLimits } from "./limits.ts"
 import type { StopReason } from "./Messages.ts"
@@ -17,7 +17,7 @@ export class DiskFailed extends Data.TaggedError("DiskFailed")<{
   readonly code: string
 }> {
   override get message(): string {
-    return `${Printable.line(this.path)}: ${this.nameless}`
+    return `${shown(this.path)}: ${this.nameless}`
   }
   /** The message without the path, for traces and metrics, which must not contain file names. */
   get nameless(): string {
@@ -94,7 +94,7 @@ const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
  */
 export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly path: string }> {
   override get message(): string {
-    const path = Printable.line(this.path)
+    const path = shown(this.path)
     return `${path}: another transfer of this file is in progress; try again later`
   }
   /** The other session ends, or its lost connection is detected. */
@@ -125,7 +125,7 @@ export class TransferIncomplete extends Data.TaggedError("TransferIncomplete")<{
     const [left, total] = [this.left, this.done + this.left].map((count) =>
       count.toLocaleString("en-US")
     )
-    const first = this.left === 1 ? `: ${this.first}` : `; first: ${this.first}`
+    const first = this.left === 1 ? `: ${shown(this.first)}` : `; first: ${shown(this.first)}`
     if (this.dry) return `${left} ${this.left === 1 ? "file" : "files"} would fail${first}`
     return `${left} of ${total} ${this.done + this.left === 1 ? "file" : "files"} failed${first}`
   }
@@ -137,6 +137,6 @@ export class SourceRefused extends Data.TaggedError("SourceRefused")<{
   readonly detail: string
 }> {
   override get message(): string {
-    return `${Printable.line(this.path)}: ${this.detail}`
+    return `${shown(this.path)}: ${this.detail}`
   }
 }

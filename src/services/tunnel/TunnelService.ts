@@ -1,4 +1,5 @@
 // The far end of a tunnel: a channel opened for a target -> a connection to it. TUNNEL.md.
+import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -50,7 +51,7 @@ export class TargetUnreached extends Data.TaggedError("TargetUnreached")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `target ${this.target} is unreachable: ${this.reason}`
+    return `target ${shown(this.target)} is unreachable: ${this.reason}`
   }
 }
 

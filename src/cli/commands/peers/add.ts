@@ -1,3 +1,4 @@
+import { shown } from "../../../bytes/excerpt.ts"
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
@@ -84,7 +85,7 @@ export const peersAdd = commandSpec(
             })
           : Either.left(
               refused(
-                `${file.path}:${existing.line} already has this key, ${existing.revoked ? "revoked, " : ""}as ${existing.name}`
+                `${shown(file.path)}:${existing.line} already has this key, ${existing.revoked ? "revoked, " : ""}as ${existing.name}`
               )
             )
       })

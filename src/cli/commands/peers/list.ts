@@ -1,3 +1,4 @@
+import { shown } from "../../../bytes/excerpt.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../../bytes/Printable.ts"
@@ -25,13 +26,13 @@ export const peersList = commandSpec(
         ? peers.map((peer) => jsonRecord("peer", PeersFile.fieldsOf(file, peer, now)))
         : aligned(peers.map((peer) => columnsOf(peer, now)))
       if (lines.length > 0) yield* report.print(lines.join("\n"))
-      else yield* Effect.logInfo(`${file.path} lists no peers`)
+      else yield* Effect.logInfo(`${shown(file.path)} lists no peers`)
     })
 )
 
 const columnsOf = (peer: PeersFile.PeerEntry, now: number): ReadonlyArray<string> => [
   peer.name,
-  ...(peer.address === undefined ? [] : [Printable.line(peer.address)]),
+  ...(peer.address === undefined ? [] : [shown(peer.address)]),
   PublicKey.fingerprint(peer.publicKey),
   PeersFile.stateOf(peer, now),
   // The state column shows these options.

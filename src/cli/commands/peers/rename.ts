@@ -1,3 +1,4 @@
+import { shown } from "../../../bytes/excerpt.ts"
 import * as Args from "@effect/cli/Args"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -33,7 +34,7 @@ export const peersRename = commandSpec(
         if (taken !== undefined)
           return Either.left(
             new PeersFile.PeersUnchanged({
-              detail: `${file.path}:${taken.line} already has the name ${to}`
+              detail: `${shown(file.path)}:${taken.line} already has the name ${to}`
             })
           )
         return Either.map(PeersFile.select(file, peers, from), (found) => {

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { shown } from "../../../bytes/excerpt.ts"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
@@ -29,7 +30,7 @@ export const peersShow = commandSpec(
 
 const paragraphOf = (file: PeersFile.PeersFile, peer: PeersFile.PeerEntry, now: number): string => {
   const rows: ReadonlyArray<readonly [label: string, texts: ReadonlyArray<string>]> = [
-    ["address", peer.address === undefined ? [] : [peer.address]],
+    ["address", peer.address === undefined ? [] : [shown(peer.address)]],
     ["key", [PublicKey.encode(peer.publicKey)]],
     ["fingerprint", [PublicKey.fingerprint(peer.publicKey)]],
     ["state", [PeersFile.stateOf(peer, now)]],

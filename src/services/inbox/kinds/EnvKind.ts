@@ -1,5 +1,5 @@
+import { shown } from "../../../bytes/excerpt.ts"
 import * as Either from "effect/Either"
-import * as Printable from "../../../bytes/Printable.ts"
 import * as ChildEnvironment from "../../../keys/ChildEnvironment.ts"
 import * as Environment from "../../../keys/Environment.ts"
 import { Inbox } from "../Inbox.ts"
@@ -20,12 +20,10 @@ export const EnvKind: StoreKind = {
     for (const secret of [name, "PGPASSWORD"]) ChildEnvironment.withhold(secret)
     const found = Environment.variable(name)
     if (Either.isLeft(found))
-      return Either.left(`the environment variable ${Printable.line(name)} ${found.left}`)
+      return Either.left(`the environment variable ${shown(name)} ${found.left}`)
     const value = found.right ?? ""
     return prefixes.some((prefix) => value.startsWith(prefix))
       ? Either.map(parseUrl(value), Inbox.layerPostgres)
-      : Either.left(
-          `the environment variable ${Printable.line(name)} does not contain a postgres:// URL`
-        )
+      : Either.left(`the environment variable ${shown(name)} does not contain a postgres:// URL`)
   }
 }

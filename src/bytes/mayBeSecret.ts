@@ -1,0 +1,156 @@
+// Recognises text that may be a secret, so that no message repeats it: a user may give a key where
+// a name, a path or a public key belongs. It errs on the side of silence, but must let ordinary
+// paths, host names, identifiers and public keys pass.
+
+import * as Code from "./Code.ts"
+
+/** Text that is public by its form: public keys in bech32, fingerprints. */
+const publicForms =
+  /\b(?:sealwire|age|npub)1[02-9ac-hj-np-z]{38,70}\b|\bSHA256:[A-Za-z0-9+/]{43}\b/gi
+
+type Rule = (text: string) => boolean
+
+const matches =
+  (pattern: RegExp): Rule =>
+  (text) =>
+    pattern.test(text)
+
+const classOf = (character: string): string =>
+  /[a-z]/.test(character)
+    ? "lower"
+    : /[A-Z]/.test(character)
+      ? "upper"
+      : /\d/.test(character)
+        ? "digit"
+        : "other"
+
+/**
+ * The share of neighbouring letters and digits that differ in class. Random base64 has 0.63 and
+ * random base32 0.43; words have little, even in camel case. The capital of a word is no change.
+ */
+const mixture = (text: string): number => {
+  let [pairs, changes, before, beforeThat] = [0, 0, "other", "other"]
+  for (const character of text) {
+    const now = classOf(character)
+    if (now !== "other" && before !== "other") {
+      pairs++
+      const isCapital = before === "upper" && now === "lower" && beforeThat === "other"
+      if (now !== before && !isCapital) changes++
+    }
+    beforeThat = before
+    before = now
+  }
+  return pairs === 0 ? 0 : changes / pairs
+}
+
+const runsOf = (text: string, pattern: RegExp): ReadonlyArray<string> => text.match(pattern) ?? []
+
+/** Lengths of 32 bytes in base64, without padding, and of a line of PEM. */
+const exactLengths: ReadonlyArray<number> = [43, 64]
+
+/** The least mixture of text with one of these lengths: 1 of 100,000 random keys has less. */
+const exactLimit = 0.25
+
+/**
+ * Base64 or base64url: of 32 bytes, a line of PEM, or longer. As base64 contains `/`, the text may
+ * be the end or the beginning of what looks like a path, or a name in it.
+ */
+const isBase64: Rule = (text) =>
+  runsOf(text, /[A-Za-z0-9+/_-]{32,}={0,2}/g).some((run) => {
+    const whole = run.replace(/=+$/, "")
+    const isMixed = (part: string, limit: number) =>
+      /[a-z]/.test(part) && /[A-Z]/.test(part) && mixture(part) >= limit
+    const isExact = (part: string) => exactLengths.includes(part.length)
+    return (
+      isMixed(whole, isExact(whole) || whole !== run ? exactLimit : 0.42) ||
+      whole.split("/").some((name) => isExact(name) && isMixed(name, exactLimit)) ||
+      exactLengths.some(
+        (length) =>
+          whole.length > length &&
+          (isMixed(whole.slice(-length), whole === run ? 0.38 : exactLimit) ||
+            isMixed(whole.slice(0, length), 0.38))
+      )
+    )
+  })
+
+/** A code for pairing without its dashes, in any case and with a character more or less. */
+const isCode: Rule = (text) =>
+  runsOf(text, /[A-Za-z0-9]+/g).some(
+    (run) =>
+      Code.decode(run) !== undefined ||
+      (run.length >= 26 &&
+        run.length <= 30 &&
+        (run.match(/\d/g)?.length ?? 0) >= 3 &&
+        /[g-z]/i.test(run) &&
+        mixture(run) >= 0.2)
+  )
+
+/** Words as passphrases have them, and nothing else. */
+const isWords: Rule = (text) => {
+  const words = text.trim().split(/[\s,;]+/)
+  const isWordOf = (letters: RegExp) => words.every((word) => letters.test(word))
+  if (words.length >= 4 && isWordOf(/^[a-z]{3,9}$/)) return true
+  return ["-", "_", "."].some((separator) => {
+    const joined = text.trim().split(separator)
+    return joined.length >= 6 && joined.every((word) => /^[a-z]{3,9}$/.test(word))
+  })
+}
+
+/** The punctuation that passwords have and paths rarely. */
+const punctuation = /[!#$%^&*?|<>{}]/
+
+/** A password as managers make them; another one cannot be told from a name. */
+const isPassword: Rule = (text) =>
+  runsOf(text, /[^\s/=:]{12,64}/g).some((run) => {
+    if (!punctuation.test(run) || !/[a-z]/.test(run) || !/[A-Z]/.test(run) || !/\d/.test(run))
+      return false
+    const classes = Array.from(run, classOf)
+    const changes = classes.filter((each, index) => index > 0 && each !== classes[index - 1])
+    return changes.length / run.length >= 0.35
+  })
+
+/** A part of the text after a scheme, a name or the beginning of a path, for rules of a whole. */
+const parts = (text: string): ReadonlyArray<string> =>
+  text.startsWith("exec:")
+    ? []
+    : [text, ...Array.from(text.matchAll(/^-+|[=:/]/g), (match) => afterOf(text, match))]
+
+const afterOf = (text: string, { index, 0: separator }: RegExpMatchArray): string =>
+  text.slice((index ?? 0) + separator.length)
+
+const keyRules: ReadonlyArray<Rule> = [
+  // PEM: PKCS #8, OpenSSH, encrypted; the words of a PEM that a shell has split.
+  matches(/-----\s*BEGIN|BEGIN [A-Z ]*PRIVATE|PRIVATE KEY-----|-----END/),
+  // Bech32: keys of Sealwire and age, even truncated; any other in full.
+  matches(/(?:sealwire-[a-z-]*|age-secret-key-[a-z-]*)1[02-9ac-hj-np-z]{6}/i),
+  matches(/[A-Z][A-Z0-9-]*1[02-9AC-HJ-NP-Z]{30}|\b[a-z][a-z-]*1[02-9ac-hj-np-z]{38}/),
+  // Hexadecimal, with or without separators between the bytes.
+  matches(/[0-9a-fA-F]{48}|(?:[0-9a-fA-F]{2}[: ]){23}[0-9a-fA-F]{2}/),
+  // A mnemonic: the words of BIP 39 have three to eight letters.
+  matches(/(?:\b[a-z]{3,8}[\s,]+){11}[a-z]{3,8}\b/i),
+  // JWK.
+  matches(/["']?\b(?:kty|d|k)\b["']?\s*:\s*["'][A-Za-z0-9_-]+["']/),
+  // A code for pairing, in groups; with a character more or less.
+  matches(/(?:^|[^0-9A-Za-z])(?:[0-9A-Za-z]{4}[-\s]){6}[0-9A-Za-z]{4}(?![0-9A-Za-z])/),
+  (text) =>
+    /(?:^|[=:/\s])(?:[0-9A-Za-z]{3,5}[-\s]){5,}[0-9A-Za-z]{3,5}(?=\s|$)/.test(text) &&
+    (text.match(/\d/g)?.length ?? 0) >= 6,
+  // A URL with a password.
+  matches(/:\/\/[^/\s:@]*:[^@\s/]+@/),
+  isBase64,
+  isCode
+]
+
+const passphraseRules: ReadonlyArray<Rule> = [isPassword, (text) => parts(text).some(isWords)]
+
+const satisfies = (text: string, rules: ReadonlyArray<Rule>): boolean => {
+  const rest = text.replace(publicForms, " ")
+  return rules.some((rule) => rule(rest))
+}
+
+/** Returns true for a text that is or contains what may be a key or a code for pairing. */
+export const mayBeKey = (text: string): boolean => satisfies(text, keyRules)
+
+/** Returns true for a text that is or contains what may be a key, a code or a passphrase. */
+export const mayBeSecret = (text: string): boolean =>
+  satisfies(text, [...keyRules, ...passphraseRules])

@@ -1,0 +1,65 @@
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto"
+import { describe, expect, it } from "vitest"
+import * as Bech32 from "../../src/bytes/Bech32.ts"
+import { excerpt, quoted, shown } from "../../src/bytes/excerpt.ts"
+import { mayBeSecret } from "../../src/bytes/mayBeSecret.ts"
+import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { ordinary, secretForms } from "../fixtures/secrets.ts"
+
+describe("text that may be a secret", () => {
+  it.for(Object.entries(secretForms))("is recognised: %s", async ([, make]) => {
+    for (let count = 0; count < 200; count++) {
+      const secret = await make()
+      for (const text of [
+        secret,
+        `alice=${secret}`,
+        `file:${secret}`,
+        `./${secret}`,
+        `/run/keys/${secret}`,
+        ` ${secret}\n`
+      ])
+        expect([text, mayBeSecret(text)]).toEqual([text, true])
+    }
+  })
+
+  it("is recognised when a shell has split a PEM, by each long line", () => {
+    for (let count = 0; count < 200; count++) {
+      const pem = generateKeyPairSync("x25519").privateKey.export({ type: "pkcs8", format: "pem" })
+      const [, body = ""] = pem.toString().split("\n")
+      expect([body, mayBeSecret(body)]).toEqual([body, true])
+    }
+  })
+})
+
+describe("ordinary text", () => {
+  it.for(ordinary.map((text) => [text] as const))("is no secret: %s", ([text]) => {
+    expect(mayBeSecret(text)).toBe(false)
+    expect(quoted(text)).toBe(`"${text}"`)
+    expect(shown(text)).toBe(text)
+  })
+
+  it("is no secret: public keys and fingerprints", () => {
+    for (let count = 0; count < 500; count++) {
+      const key = randomBytes(32)
+      const text = PublicKey.encode(key)
+      const fingerprint = PublicKey.fingerprint(key)
+      for (const shown of [text, text.toUpperCase(), fingerprint, `alice ${text} ${fingerprint}`])
+        expect([shown, mayBeSecret(shown)]).toEqual([shown, false])
+      expect(mayBeSecret(Bech32.encode("age", key))).toBe(false)
+    }
+  })
+
+  it("is no secret: short digests and identifiers in hexadecimal", () => {
+    for (let count = 0; count < 500; count++)
+      for (const algorithm of ["md5", "sha1"])
+        expect(mayBeSecret(createHash(algorithm).update(randomBytes(8)).digest("hex"))).toBe(false)
+  })
+})
+
+it("messages state the length in place of a secret", () => {
+  const secret = "a".repeat(4) + "0123456789abcdef".repeat(4)
+  expect(shown(secret)).toBe("(68 characters that may be a key; not repeated)")
+  expect(quoted(secret)).toBe(shown(secret))
+  expect(excerpt(secret)).toBe(shown(secret))
+  expect(excerpt("x ".repeat(30))).toBe("this")
+})

@@ -1,0 +1,297 @@
+// A secret in the wrong place: no output of the command repeats it, nor a piece of it.
+import { mkdirSync } from "node:fs"
+import { describe, expect } from "vitest"
+import { Secret } from "../../src/bytes/Secret.ts"
+import * as Command from "../../src/cli/arguments/CommandList.ts"
+import { optionTable } from "../../src/cli/arguments/normalizeArguments.ts"
+import { usageOf } from "../../src/cli/arguments/Help.ts"
+import { commandList } from "../../src/cli/commands/index.ts"
+import * as KeyPair from "../../src/keys/KeyPair.ts"
+import * as PublicKey from "../../src/keys/PublicKey.ts"
+import { ruleOptions } from "../../src/services/builtin/index.ts"
+import { secretForms } from "../fixtures/secrets.ts"
+import { Hosted } from "./InProcess.ts"
+import { it, within, type Box } from "./Sealwire.ts"
+
+const forms = Object.entries(secretForms)
+const pieceLength = 12
+
+/** The parts of a secret that every secret of its form has. */
+const publicParts =
+  /-----[A-Z ]+-----|[A-Z]+(?:-[A-Z]+)*-1|^[a-z-]+1|# .*|"[a-z]+":|OKP|X25519|AAAAA+/gm
+
+/** The pieces of the output that are pieces of the secret. */
+const leaksOf = (secret: string, output: string): ReadonlyArray<string> =>
+  secret
+    .split(publicParts)
+    .flatMap((part) =>
+      Array.from({ length: Math.max(0, part.length - pieceLength + 1) }, (_, start) =>
+        part.slice(start, start + pieceLength)
+      )
+    )
+    .filter((piece) => output.includes(piece))
+
+/** No socket can be here, to connect to or to listen on. */
+const nowhere = "unix:/nonexistent/socket"
+
+/** Arguments without which a command runs for ever, or finds nothing to do. */
+const completions: Readonly<Record<string, ReadonlyArray<string>>> = {
+  serve: ["--listen", nowhere],
+  "classic serve": ["--listen", nowhere],
+  pair: ["--listen", nowhere, "--yes"],
+  tunnel: ["--listen", nowhere, "--to", nowhere],
+  pipe: ["--to", nowhere],
+  send: ["--to", nowhere],
+  "classic send": ["--to", nowhere],
+  push: ["--to", nowhere],
+  pull: ["--from", nowhere],
+  encrypt: ["--key", "./file.key"],
+  "inbox prune": ["--older", "1d"]
+}
+
+const without = (args: ReadonlyArray<string>, option: string): ReadonlyArray<string> => {
+  const at = args.indexOf(option)
+  return at < 0 ? args : args.toSpliced(at, 2)
+}
+
+/** The command lines with a secret in each place that a command has. */
+const slotsOf = (command: (typeof commandList.commands)[number]) => {
+  const path = command.path
+  const more = completions[path.join(" ")] ?? []
+  const operands = usageOf(command).match(/<[A-Z|]+>/g)?.length ?? 0
+  const ordinary = Array.from({ length: operands }, () => "./none")
+  const options = [...optionTable(command), ["--log-level", "any"], ["--passphrase-fd", "any"]]
+  return [
+    ...options.flatMap(([name = "", values]) =>
+      values === "none"
+        ? [(secret: string) => [...path, `${name}=${secret}`]]
+        : [
+            (secret: string) => [...path, ...ordinary, ...without(more, name), name, secret],
+            (secret: string) => [...path, ...ordinary, ...without(more, name), `${name}=${secret}`]
+          ]
+    ),
+    ...Array.from({ length: operands + 2 }, (_, index) => (secret: string) => [
+      ...path,
+      ...more,
+      "--",
+      ...ordinary.slice(0, index),
+      secret,
+      ...ordinary.slice(index + 1)
+    ]),
+    (secret: string) => [...path, `--${secret}`],
+    (secret: string) => [...path, ...more, ...secret.split(/\s+/)]
+  ]
+}
+
+const run = async (
+  box: Box,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {}
+): Promise<string> => {
+  const place = {
+    cwd: box.cwd,
+    env: { PATH: process.env.PATH, HOME: box.cwd, LC_ALL: "C.UTF-8", ...env }
+  }
+  const hosted = new Hosted(args, place, undefined)
+  const ended = hosted.ended()
+  try {
+    const { stdout, stderr } = await within(ended, args.join(" "), 20_000)
+    return `${stdout.toString()}${stderr}`
+  } finally {
+    await hosted.destroy()
+  }
+}
+
+const prepare = async (box: Box): Promise<void> => {
+  for (const args of [
+    ["keygen"],
+    ["keygen", "--identity"],
+    ["keygen", "--file-key", "-o", "./file.key"],
+    ["classic", "keygen"]
+  ])
+    await run(box, args)
+}
+
+const expectNoLeak = async (
+  box: Box,
+  secret: string,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {}
+): Promise<string> => {
+  const output = await run(box, args, env)
+  expect({ args, output, leaks: leaksOf(secret, output) }).toEqual({ args, output, leaks: [] })
+  return output
+}
+
+/** Commands with standard input and output as sockets are not for this process. */
+const hosted = commandList.commands.filter(({ path }) => path[0] !== "pipe")
+
+describe("a secret as an argument", () => {
+  it.for(hosted.map((command) => [command.path.join(" "), command] as const))(
+    "is not repeated by %s",
+    async ([, command], { box }) => {
+      await prepare(box)
+      const modes = [[], ["--json"], ["--log-level=debug"]]
+      const own = optionTable(command).map(([name]) => name)
+      let turn = command.path.join("").length
+      for (const slot of slotsOf(command))
+        for (let count = 0; count < 2; count++) {
+          const [, make] = forms[turn++ % forms.length] ?? []
+          const secret = (await make?.()) ?? ""
+          const mode = (modes[turn % modes.length] ?? []).filter(
+            (word) => word !== "--json" || own.includes(word)
+          )
+          const [first = "", ...rest] = slot(secret)
+          const path = command.path.length
+          await expectNoLeak(box, secret, [
+            ...[first, ...rest].slice(0, path),
+            ...mode,
+            ...[first, ...rest].slice(path)
+          ])
+        }
+    }
+  )
+
+  it.for(forms)("is not repeated in any form: %s", async ([name, make], { box }) => {
+    await prepare(box)
+    // Inside other text a few words are like any others.
+    const embedding = name.startsWith("a passphrase of words")
+      ? []
+      : [
+          (secret: string) => ["fingerprint", `exec:echo '${secret}' >&2; exit 1`],
+          (secret: string) => ["inspect", `/tmp/${secret}/x`]
+        ]
+    for (const lineOf of [
+      (secret: string) => [secret],
+      (secret: string) => ["peers", secret],
+      (secret: string) => ["peers", "add", "x", secret],
+      (secret: string) => ["peers", "show", secret],
+      (secret: string) => ["peers", "list", "--file", secret],
+      (secret: string) => ["encrypt", "--to", secret, "--anonymous"],
+      (secret: string) => ["decrypt", secret],
+      (secret: string) => ["decrypt", `./${secret}`],
+      (secret: string) => ["serve", "--key", secret, "--listen", nowhere],
+      (secret: string) => ["send", "--to", secret],
+      (secret: string) => ["send", "--peer", secret, "--to", nowhere],
+      (secret: string) => ["push", secret, secret, "--to", nowhere],
+      (secret: string) => ["check-config", secret],
+      ...embedding
+    ]) {
+      const secret = await make()
+      await expectNoLeak(box, secret, lineOf(secret))
+    }
+  })
+
+  it("is reported as exposed", async ({ box }) => {
+    const secret = secretForms.base64url?.() as string
+    expect((await box.run(["peers", "show", secret])).stderr).toBe(
+      "sealwire: no peer (43 characters that may be a key; not repeated) in " +
+        `${box.path(".config/sealwire/authorized_peers")}; list the peers: sealwire peers list; ` +
+        "an argument may be a key, and other users can see arguments: if it is one, treat it as exposed and create a new one\n"
+    )
+  })
+
+  it("is not what an ordinary argument is taken for", async ({ box }) => {
+    expect((await box.run(["inspect", "/srv/My Files/Report (final).pdf"])).stderr).toBe(
+      "sealwire: /srv/My Files/Report (final).pdf: no such file\n"
+    )
+  })
+})
+
+describe("a secret in a file", () => {
+  const publicKey = PublicKey.encode(KeyPair.fromPrivate(Secret.random(32)).publicKey)
+  const rules = ruleOptions().flatMap(({ name, example }) => (example === undefined ? [] : [name]))
+
+  const lines: ReadonlyArray<(secret: string) => string> = [
+    (secret) => secret,
+    (secret) => `${secret} alice`,
+    (secret) => `${publicKey} ${secret}`,
+    (secret) => `${publicKey} alice ${secret}`,
+    (secret) => `${secret} ${publicKey} alice`,
+    (secret) => `${secret}="x" ${publicKey} alice`,
+    ...rules.map((name) => (secret: string) => `${name}="${secret}" ${publicKey} alice`)
+  ]
+
+  it.for([[[]], [["--known"]]] as const)(
+    "of peers is not repeated: %j",
+    async ([flags], { box }) => {
+      // As a name, words with dashes are like any other name.
+      const keys = forms.filter(([name]) => name !== "a passphrase of words with dashes")
+      let turn = 0
+      for (const line of lines)
+        for (let count = 0; count < 4; count++) {
+          const secret = (await keys[turn++ % keys.length]?.[1]()) ?? ""
+          box.write("peers", `${line(secret)}\n`)
+          const output = await expectNoLeak(box, secret, [
+            "peers",
+            "list",
+            "--file",
+            "./peers",
+            ...flags
+          ])
+          expect(output).not.toBe("")
+        }
+    }
+  )
+
+  it("of recipients is not repeated", async ({ box }) => {
+    await prepare(box)
+    for (const [, make] of forms) {
+      const secret = await make()
+      box.write("team", `${secret}\n`)
+      await expectNoLeak(box, secret, ["encrypt", "--to", "./team", "-o", "./x", "./file.key"])
+    }
+  })
+
+  const configurable = Command.findCommand(commandList, ["serve"])
+  const keys =
+    configurable === undefined ? [] : optionTable(configurable).map(([name]) => name.slice(2))
+  it("of options is not repeated", async ({ box }) => {
+    let turn = 0
+    for (const text of [
+      ...keys.map((key) => (value: string) => `${key} = ${value}`),
+      (value: string) => `${value} = "x"`,
+      (value: string) => `listen = [${value}, ${value}]`,
+      (value: string) => value,
+      (value: string) => `[${value}]`,
+      (value: string) => `listen = ${value.slice(1, -1)}`
+    ])
+      for (let count = 0; count < 2; count++) {
+        const secret = (await forms[turn++ % forms.length]?.[1]()) ?? ""
+        box.write("c.toml", `${text(JSON.stringify(secret))}\n`)
+        await expectNoLeak(box, secret, ["check-config", "./c.toml"])
+      }
+  })
+
+  it("of a key is not repeated", async ({ box }) => {
+    for (const [, make] of forms) {
+      const secret = await make()
+      box.write("k", secret)
+      for (const args of [
+        ["fingerprint", "./k"],
+        ["classic", "send", "--key", "./k", "--to", nowhere],
+        ["inspect", "./k"],
+        ["decrypt", "./k"]
+      ])
+        await expectNoLeak(box, secret, args)
+    }
+  })
+})
+
+describe("a secret in a variable", () => {
+  it.for(forms)("is not repeated: %s", async ([, make], { box }) => {
+    mkdirSync(box.path("home"))
+    for (const [name, args] of [
+      ["MINE", ["fingerprint", "env:MINE"]],
+      ["MINE", ["classic", "send", "--key", "env:MINE", "--to", nowhere]],
+      ["MINE", ["inbox", "list", "--inbox", "env:MINE"]],
+      ["XDG_CONFIG_HOME", ["pubkey"]],
+      ["XDG_CONFIG_HOME", ["peers", "list", "--json"]],
+      ["CREDENTIALS_DIRECTORY", ["fingerprint", "cred:k"]],
+      ["TMPDIR", ["push", "-", "--as", "x", "--to", nowhere]]
+    ] as const) {
+      const secret = await make()
+      await expectNoLeak(box, secret, args, { [name]: secret })
+    }
+  })
+})
