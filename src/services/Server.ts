@@ -15,7 +15,12 @@ import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import * as KeyAnnouncement from "./KeyAnnouncement.ts"
 import { metrics } from "./Metrics.ts"
+import * as Rules from "../peers/Rules.ts"
+import { connectionsBelowDescriptorLimit } from "../transports/limits.ts"
+import { limits } from "./limits.ts"
+import { budgetKey, PeerBudgets, type PeerPlace } from "./PeerBudgets.ts"
 import { RefusedByRules, type PeerSessions, type PeerSession } from "./PeerSessions.ts"
+import { memory } from "./rules.ts"
 import {
   application,
   NotServed,
@@ -46,7 +51,16 @@ export type ServerEvent = Data.TaggedEnum<{
     readonly counted: Readonly<Counters>
     readonly error: SessionError | undefined
   }
-  ConnectionRefused: { readonly from: string; readonly reason: string }
+  /**
+   * A connection was refused: its handshake failed, or its peer has too many. `publicKey` is the
+   * client's, where it has shown one. `isSilent`: it closed without having sent a byte.
+   */
+  ConnectionRefused: {
+    readonly from: string
+    readonly reason: string
+    readonly publicKey?: Uint8Array | undefined
+    readonly isSilent?: boolean
+  }
 }>
 /** The constructors and `$match`. */
 export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
@@ -74,6 +88,16 @@ export interface ServeOptions {
   /** Maximum number of connections. Default: as many as the file descriptors allow. */
   readonly connections?: number
   /**
+   * Maximum number of connections of one peer, unless its rules have `connections`. Default:
+   * `limits.peerConnections`, and at most half of `connections`.
+   */
+  readonly peerConnections?: number
+  /**
+   * Bytes held for the unfinished requests of one peer, unless its rules have `memory`. Default:
+   * `limits.peerMemory`.
+   */
+  readonly peerMemory?: number
+  /**
    * The authorized clients with their rules, which may change. Default: `keys` authorizes, without
    * rules.
    */
@@ -90,9 +114,10 @@ export const serve = (
 ): Effect.Effect<never, PortInUse | ListenFailed, Transport> =>
   Effect.gen(function* () {
     const transport = yield* Transport
+    const budgets = new PeerBudgets()
     const listener = yield* transport.listen(
       options.address,
-      (connection) => serveConnection(connection, options),
+      (connection) => serveConnection(connection, options, budgets),
       {
         ...(options.connections === undefined ? {} : { connections: options.connections }),
         halfOpen: channelLimits.halfOpen,
@@ -103,8 +128,11 @@ export const serve = (
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
-const serveConnection = (connection: Accepted, options: ServeOptions) =>
+const serveConnection = (connection: Accepted, options: ServeOptions, budgets: PeerBudgets) =>
   Effect.gen(function* () {
+    let place: PeerPlace | undefined
+    // Before the channel's finalizer, which waits for the peer: its connection counts until then.
+    yield* Effect.addFinalizer(() => Effect.sync(() => place?.leave()))
     const { keys, padding } = options
     const timers = yield* Timers.current
     const currentIdentities = () =>
@@ -123,7 +151,18 @@ const serveConnection = (connection: Accepted, options: ServeOptions) =>
       channelKeys,
       padding === undefined ? {} : { padding }
     ).pipe(Effect.ensuring(Effect.sync(() => metrics.halfOpen.add(-1))))
-    yield* serveChannel(channel, connection, options, currentIdentities)
+    place = budgets.enter(budgetKey({ ...channel, from: channel.peerAddress }), {
+      connections: () => connectionLimit(channel, options),
+      memory: () =>
+        rulesOf(channel, options)?.get(memory) ?? options.peerMemory ?? limits.peerMemory
+    })
+    if (place.state === "entered")
+      return yield* serveChannel(channel, connection, options, currentIdentities, place)
+    metrics.connectionsRefused.add(1)
+    const { peer, peerAddress: from, publicKey } = channel
+    const reason = `${peer === from ? "it" : peer} already has ${connectionLimit(channel, options)} connections, the most that one peer may have`
+    yield* options.on(ServerEvent.ConnectionRefused({ from, reason, publicKey }))
+    yield* place.state === "refused" ? channel.setCloseReason("Refused") : connection.abort
   }).pipe(
     Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
       Effect.suspend(() => {
@@ -133,12 +172,31 @@ const serveConnection = (connection: Accepted, options: ServeOptions) =>
     )
   )
 
+/** The rules of an authenticated peer; undefined if it has none. */
+const rulesOf = (
+  { publicKey }: Channel.Channel,
+  { peers }: ServeOptions
+): Rules.Rules | undefined =>
+  publicKey === undefined ? undefined : peers?.list.find(publicKey)?.rules
+
+/** The number of connections that an authenticated peer may have. */
+const connectionLimit = (channel: Channel.Channel, options: ServeOptions): number => {
+  const { connections = connectionsBelowDescriptorLimit(), peerConnections } = options
+  const half = Math.max(1, Math.floor(connections / 2))
+  return (
+    rulesOf(channel, options)?.get(Rules.connections) ??
+    peerConnections ??
+    Math.min(limits.peerConnections, half)
+  )
+}
+
 /** Runs one session: selects the service, reports start and end, and closes the channel. */
 const serveChannel = (
   channel: Channel.Channel,
   connection: Accepted,
   { peers, services, on }: ServeOptions,
-  currentIdentities: () => ReadonlyArray<Identity>
+  currentIdentities: () => ReadonlyArray<Identity>,
+  { memory }: PeerPlace
 ) =>
   Effect.gen(function* () {
     const { peer, peerAddress, publicKey, suite, opening } = channel
@@ -167,7 +225,7 @@ const serveChannel = (
         : withPeerSession(channel, connection, peers, service, (peerSession) =>
             Effect.zipRight(
               announceKeys(channel, currentIdentities()),
-              service.run({ channel, connection, remote, argument, counters, peerSession })
+              service.run({ channel, connection, remote, argument, counters, peerSession, memory })
             )
           )
     const traced = spanned("sealwire.session", () => ({

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import type * as Channel from "../channel/Channel.ts"
 import type { AnyOption } from "../peers/OptionSpec.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
+import type { SessionMemory } from "./PeerBudgets.ts"
 import type { PeerSession } from "./PeerSessions.ts"
 
 /** The application protocol of the prologue. */
@@ -60,6 +61,8 @@ export interface ServiceSession {
   readonly counters: Counters
   /** The client's rules and allowances; undefined if all clients share one key. */
   readonly peerSession: PeerSession | undefined
+  /** Memory for unfinished requests, which counts against the client over all its sessions. */
+  readonly memory: SessionMemory
 }
 
 /**

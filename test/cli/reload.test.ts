@@ -238,7 +238,7 @@ describe("rules", () => {
     ])
     expect([code, errorLine]).toEqual([
       8,
-      "sealwire: SERVER refused the message (the limit per minute of this key is reached; try again later); messages handled before it: 2"
+      "sealwire: SERVER refused the message (a limit of this key is reached, per minute or of memory; try again later); messages handled before it: 2"
     ])
     expect(events("message-received").map(({ text }) => text)).toEqual(["one", "two"])
   })

@@ -3,7 +3,7 @@ import type { OptionSpec } from "../../src/peers/OptionSpec.ts"
 import * as Rules from "../../src/peers/Rules.ts"
 import { messagesPerMinute } from "../../src/services/messages/rules.ts"
 import { rpcs } from "../../src/services/rpc/rules.ts"
-import { bytesPerMinute } from "../../src/services/rules.ts"
+import { bytesPerMinute, memory } from "../../src/services/rules.ts"
 import { access, fileQuota, folder, overwrite } from "../../src/services/transfer/rules.ts"
 import { connectionsPerMinute, targets } from "../../src/services/tunnel/rules.ts"
 
@@ -16,6 +16,7 @@ const options = {
   revoked: Rules.revoked,
   messagesPerMinute,
   bytesPerMinute,
+  memory,
   rpcs,
   access,
   fileQuota,

@@ -2,10 +2,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { PeerList } from "../../src/peers/PeerList.ts"
 import { fitsAllowance, takeMessages } from "../../src/services/messages/rules.ts"
-import { spendBytes } from "../../src/services/rules.ts"
+import { spendBytes, throttle, throttleMillis } from "../../src/services/rules.ts"
 import { rulesOf, type RuleValues } from "../peers/rulesOf.ts"
 import { TokenBucket } from "../../src/services/TokenBucket.ts"
 import { RefusedByRules, PeerSessions, type PeerSession } from "../../src/services/PeerSessions.ts"
@@ -173,6 +174,25 @@ describe("PeerSessions", () => {
       yield* TestClock.adjust("10 minutes")
       expect(takeMessages(session, [1])).toBe(0)
       session.close()
+    })
+  )
+
+  it.effect("pauses a stream for as long as it exceeds its bytes per minute", () =>
+    Effect.gen(function* () {
+      const peers = yield* sessionsOf(listOf({ 1: { bytesPerMinute: 600 }, 2: { name: "bob" } }))
+      const [one, other] = [open(peers, 1).session, open(peers, 1).session]
+      expect(throttleMillis(open(peers, 2).session, 1e9)).toBe(0)
+      expect([throttleMillis(one, 600), throttleMillis(other, 5)]).toEqual([0, 500])
+      // Asked again, it spends nothing; a long pause is asked about every second.
+      expect(throttleMillis(one, 0)).toBe(500)
+      expect(throttleMillis(other, 1000)).toBe(1000)
+      const waiting = yield* Effect.fork(throttle(one, 0))
+      yield* TestClock.adjust("100 seconds")
+      expect(waiting.unsafePoll()).toBeNull()
+      yield* TestClock.adjust("501 millis")
+      yield* Fiber.join(waiting)
+      // Messages share the allowance.
+      expect(takeMessages(one, [1])).toBe(0)
     })
   )
 

@@ -2,6 +2,7 @@
 import { it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { describe, expect } from "vitest"
 import * as Channel from "../../src/channel/Channel.ts"
 import { PeerList } from "../../src/peers/PeerList.ts"
@@ -27,7 +28,18 @@ const echo = (name: Service["name"]): Service => ({
     })
 })
 
-const serving = (rules: RuleValues = {}) =>
+/** A service that holds its session until the client ends it. */
+const waiting: Service = {
+  name: "waiting",
+  run: ({ channel }) =>
+    Effect.gen(function* () {
+      yield* channel.write(Buffer.from("in"))
+      while ((yield* channel.read) !== undefined);
+      yield* channel.end
+    })
+}
+
+const serving = (rules: RuleValues = {}, options: Partial<Server.ServeOptions> = {}) =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
     const listening = yield* Deferred.make<Address>()
@@ -40,7 +52,8 @@ const serving = (rules: RuleValues = {}) =>
         address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
         keys: { ...serverKeys, authorize: peers.authorize },
         peers,
-        services: [echo("message"), echo("tunnel")],
+        services: [echo("message"), echo("tunnel"), waiting],
+        ...options,
         on: (event) =>
           Effect.suspend(() => {
             events.push(event)
@@ -124,6 +137,48 @@ describe("a server", () => {
         }
       })
       expect(yield* request(address, "tunnel x")).toBe("tunnel:x")
+    }).pipe(memory)
+  )
+})
+
+describe("connections of one peer", () => {
+  const open = (address: Address, suite: Parameters<typeof suiteOf>[0] = "IK") =>
+    dial({ address, keys: dialKeys(suiteOf(suite)) }, "waiting").pipe(
+      Effect.tap((channel) => channel.read)
+    )
+  const refusals = (events: ReadonlyArray<Server.ServerEvent>) =>
+    events.filter((event) => event._tag === "ConnectionRefused")
+
+  it.scopedLive.each([
+    ["by default half of those of the server", {}, { connections: 8 }, 4],
+    ["as its rules say", { connections: 6 }, { connections: 8 }, 6],
+    ["as the server says", {}, { connections: 8, peerConnections: 2 }, 2]
+  ] as const)("are limited: %s", ([, rules, options, most]) =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving(rules, options)
+      const opened = []
+      for (let count = 0; count < most; count++) opened.push(yield* open(address))
+      expect(yield* Effect.flip(open(address))).toMatchObject({ _tag: "ChannelRefused" })
+      yield* waitUntil("the event", () => refusals(events).length === 1)
+      expect(refusals(events)).toMatchObject([
+        { reason: `alice already has ${most} connections, the most that one peer may have` }
+      ])
+      // Another peer is not affected: a client of the shared key.
+      yield* open(address, "NNpsk0")
+      // A connection that ends makes room.
+      yield* opened[0]?.end ?? Effect.void
+      yield* withTimeout(
+        "a free place",
+        Effect.retry(open(address), { schedule: Schedule.spaced("20 millis") })
+      )
+    }).pipe(memory)
+  )
+
+  it.scopedLive("of a shared key count by the source of their address", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serving({}, { peerConnections: 1 })
+      yield* open(address, "NNpsk0")
+      expect(yield* Effect.flip(open(address, "NNpsk0"))).toMatchObject({ _tag: "ChannelRefused" })
     }).pipe(memory)
   )
 })

@@ -8,6 +8,8 @@ import * as Printable from "../../bytes/Printable.ts"
 import * as Subprocess from "../../keys/Subprocess.ts"
 import * as PublicKey from "../../keys/PublicKey.ts"
 import { Deduplicator } from "../messages/Deduplicator.ts"
+import { budgetKey } from "../PeerBudgets.ts"
+import { FairSlots } from "./FairSlots.ts"
 import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { limits as messageLimits } from "../messages/MessageFrame.ts"
@@ -24,7 +26,8 @@ export interface Options {
   readonly deadline?: Duration.DurationInput
   /**
    * Number of commands that run at the same time, in any order. Default: one for each session, in
-   * order, and `limits.execConcurrency` over all sessions.
+   * order, and `limits.execConcurrency` over all sessions. One peer has at most
+   * `limits.execShare` of them.
    */
   readonly concurrency?: number
   /** Called with each output line that is not part of a reply, escaped and within the limits. */
@@ -108,7 +111,8 @@ export const make = ({
   concurrency,
   ...options
 }: Options): Effect.Effect<MessageHandler<InboxRefused>> =>
-  Effect.map(Effect.makeSemaphore(concurrency ?? limits.execConcurrency), (permits) => {
+  Effect.sync(() => {
+    const slots = new FairSlots(concurrency ?? limits.execConcurrency)
     const handled = new Deduplicator()
     return {
       handle: (messages, sender) =>
@@ -116,7 +120,8 @@ export const make = ({
           messages,
           (message) =>
             handled.handleOnce(senderId(sender), [message], () =>
-              permits.withPermits(1)(
+              slots.withSlot(
+                budgetKey(sender),
                 run(options, message.text, messageEnvironment(message, sender))
               )
             ),
@@ -124,7 +129,10 @@ export const make = ({
         ),
       // Called once for each id: MessageService caches the replies.
       reply: (message, sender) =>
-        permits.withPermits(1)(reply(options, message.text, messageEnvironment(message, sender)))
+        slots.withSlot(
+          budgetKey(sender),
+          reply(options, message.text, messageEnvironment(message, sender))
+        )
     }
   })
 

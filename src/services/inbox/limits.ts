@@ -44,6 +44,8 @@ export const limits = {
    * Default number of commands that run at the same time, over all sessions; each session runs one.
    */
   execConcurrency: 16,
+  /** Part of these commands that one peer may have; at least one. */
+  execShare: 0.75,
   /** Characters of an output line of a command that are logged, and lines per run. */
   execLineCharacters: 1000,
   execLines: 100

@@ -19,7 +19,7 @@ export class NotTaken extends Data.TaggedError("NotTaken")<{
 
 const reasons: Readonly<Record<NotTaken["status"], string>> = {
   refused: "",
-  limited: " (the limit per minute of this key is reached; try again later)",
+  limited: " (a limit of this key is reached, per minute or of memory; try again later)",
   later: " (it cannot store messages at the moment; try again later)",
   "no replies": " (it gives no replies; send the message without requesting one)"
 }

@@ -182,6 +182,13 @@ export class MessageDecoder {
     return this.#buffer.length
   }
 
+  /** Bytes that the incomplete message has when it is complete, as far as its header tells. */
+  get expected(): number {
+    const buffer = this.#buffer
+    if (this.#isBroken || !buffer.has(headerBytes)) return buffer.length
+    return headerBytes + (buffer.bytes.readUInt32BE(buffer.offset) & ~replyBit)
+  }
+
   /** True between two messages: the stream may end here. */
   get isEmpty(): boolean {
     return this.#buffer.length === 0

@@ -7,7 +7,9 @@ import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.
 import { limits, MessageDecoder, type Message } from "./MessageFrame.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
 import { ReplyCache } from "./ReplyCache.ts"
+import { limits as sessionLimits } from "../limits.ts"
 import { sessionCounter } from "../Metrics.ts"
+import { overMemory } from "../PeerBudgets.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { spendBytes } from "../rules.ts"
 import { metrics } from "./metrics.ts"
@@ -145,6 +147,7 @@ const receive = (
     const tampered = (detail: string) => new ChannelTampered({ peer: channel.peer, detail })
     const handleAndAcknowledge = acknowledger(session, handle, answer)
     const drain = yield* watchDraining(session, decoder)
+    const reserveExpected = memoryOfMessages(session)
     let wasInterrupted = false
     while (!drain.hasStarted || !decoder.isEmpty) {
       const chunk = yield* channel.read
@@ -157,7 +160,10 @@ const receive = (
       if (chunk instanceof Channel.Control) return yield* tampered("unexpected control message")
       const messages = decoder.push(chunk)
       const fits = peerSession === undefined || fitsAllowance(peerSession, decoder.held)
-      if (messages.length === 0 && fits && !decoder.isBroken) continue
+      if (messages.length === 0 && fits && !decoder.isBroken) {
+        yield* reserveExpected(decoder.expected)
+        continue
+      }
       const allowed = takeAllowed(peerSession, messages)
       for (const batch of handlerBatches(allowed)) yield* handleAndAcknowledge(batch)
       if (allowed.length < messages.length || !fits) {
@@ -169,11 +175,36 @@ const receive = (
       }
       // The messages before it have been handled, wherever the records ended.
       if (decoder.isBroken) return yield* tampered("message longer than the limit")
+      yield* reserveExpected(decoder.expected)
     }
     if (!decoder.isEmpty) return yield* tampered("FIN inside a message")
     // While draining the close reason tells the client why, so the stream is not ended as complete.
     if (!drain.hasStarted) yield* channel.end
   })
+
+/**
+ * Returns a function that reserves the memory of the message that is being received, and gives back
+ * that of the one before. Waits while other sessions of the peer hold the memory, and refuses the
+ * message after `limits.memoryDeadline`. A whole message is reserved at once: two sessions never
+ * wait for each other.
+ */
+const memoryOfMessages = ({ channel, memory, counters }: ServiceSession) => {
+  let reserved = 0
+  return (expected: number): Effect.Effect<void, ChannelError | RefusedByRules> => {
+    const needed = expected <= sessionLimits.unreservedBytes ? 0 : expected
+    if (needed === reserved) return Effect.void
+    memory.release(reserved)
+    reserved = 0
+    return Effect.flatMap(memory.reserveOrWait(needed), (isReserved) => {
+      if (isReserved) {
+        reserved = needed
+        return Effect.void
+      }
+      const receipt = encodeReceipt({ status: "limited", count: counters.messages ?? 0 })
+      return Effect.zipRight(channel.write(receipt), overMemory(channel.peer, memory))
+    })
+  }
+}
 
 /**
  * Interrupts the read between two messages when the server drains: the message that it has begun to
@@ -211,7 +242,7 @@ const takeAllowed = (
  * the first message.
  */
 const acknowledger = (
-  { channel, remote, counters }: ServiceSession,
+  { channel, remote, counters, memory }: ServiceSession,
   handle: HandleMessages,
   answer: AnswerRequest
 ) => {
@@ -222,12 +253,26 @@ const acknowledger = (
     add("messages", messages.length)
     add("bytes", sizeOf(messages))
   }
-  return (batch: ReadonlyArray<Message>): Effect.Effect<void, ChannelError | MessageRefused> => {
+  /** A reply is held until the client has read it. */
+  const withReplyMemory = (
+    use: Effect.Effect<void, ChannelError | MessageRefused>
+  ): Effect.Effect<void, ChannelError | MessageRefused | RefusedByRules> =>
+    Effect.gen(function* () {
+      if (!(yield* memory.reserveOrWait(limits.replyBytes))) {
+        yield* channel.write(encodeReceipt({ status: "limited", count: handled }))
+        return yield* overMemory(channel.peer, memory)
+      }
+      const release = Effect.sync(() => memory.release(limits.replyBytes))
+      return yield* Effect.ensuring(use, release)
+    })
+  return (
+    batch: ReadonlyArray<Message>
+  ): Effect.Effect<void, ChannelError | MessageRefused | RefusedByRules> => {
     const [first] = batch as readonly [Message]
     const handling = first.wantsReply
       ? answer(first, remote)
       : Effect.as(handle(batch, remote), handledOutcome)
-    return handling.pipe(
+    const acknowledged = handling.pipe(
       spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
         kind: first.wantsReply ? "server" : "consumer",
         trace: "own",
@@ -249,6 +294,7 @@ const acknowledger = (
         }
       })
     )
+    return first.wantsReply ? withReplyMemory(acknowledged) : acknowledged
   }
 }
 

@@ -21,7 +21,7 @@ export interface Receipt {
   /**
    * - `handled`: the first `count` messages are handled.
    * - `refused`: the next message is refused.
-   * - `limited`: the next message exceeds the client's messages or bytes per minute.
+   * - `limited`: the next message exceeds a limit of the client: messages or bytes per minute, or memory.
    * - `later`: the next message cannot be handled at the moment, and may be sent again.
    * - `reply`: message `count` requested a reply, and `text` is the reply.
    * - `no replies`: the next message requests a reply, and this server gives none.

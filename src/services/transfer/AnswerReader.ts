@@ -33,10 +33,13 @@ export class AnswerReader {
   readonly #answers: Array<ReceivedAnswer | undefined> = []
   /** Digests of the entry that is answered next. */
   #digests: Array<Buffer> = []
+  /** Digests of the answers that the sender has not taken. */
+  #digestsAhead = 0
   #taken = 0
   /** Indexes of the entries whose receipt has not arrived. */
   readonly #awaitingReceipt = new Set<number>()
   readonly #answered = new Signal()
+  #isListed = false
   #isEndSent = false
 
   constructor(options: AnswerReaderOptions) {
@@ -59,8 +62,14 @@ export class AnswerReader {
       }
       this.#answers[index] = undefined
       this.#taken = index + 1
+      this.#digestsAhead -= answer.digests.length
       return answer
     })
+  }
+
+  /** Allows answers: the manifest is complete. */
+  allowAnswers(): void {
+    this.#isListed = true
   }
 
   /** Allows DONE: TRANSFEREND is about to be sent. */
@@ -77,6 +86,8 @@ export class AnswerReader {
         const header = yield* frames.readHeader
         if (header === undefined) return yield* frames.violation("FIN before DONE")
         const body = yield* frames.readBody(header.length)
+        if (!this.#isListed && header.type !== FrameType.Stop)
+          return yield* frames.violation("an answer before MANIFESTEND")
         switch (header.type) {
           case FrameType.Answers:
             yield* this.#readAnswers(body)
@@ -133,6 +144,10 @@ export class AnswerReader {
           return yield* frames.violation("digests before an answer without any")
         if (hasDigests && !this.#fits(answer, sources[index]?.entry.size ?? 0))
           return yield* frames.violation("an answer with another number of digests")
+        // Those of one file may exceed the limit by themselves.
+        if (this.#digestsAhead > protocolLimits.digestsAhead && this.#digests.length > 0)
+          return yield* frames.violation("digests too far ahead")
+        this.#digestsAhead += this.#digests.length
         this.#answers.push({ answer, digests: this.#digests })
         this.#digests = []
         if (!Messages.needsReply(answer)) yield* progress.answered(index, answer)

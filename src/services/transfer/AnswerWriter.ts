@@ -5,6 +5,7 @@ import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
 import {
   DestinationCheck,
+  digestMemory,
   type CheckResult,
   type DestinationCheckOptions
 } from "./DestinationCheck.ts"
@@ -53,7 +54,10 @@ export class AnswerWriter {
   /** Releases the partial files of entries on which the sender has not acted. */
   abandon(): void {
     this.check.abandon()
-    for (const { partial } of this.#unresolved.values()) partial?.keepOrDiscard()
+    for (const { partial, charge } of this.#unresolved.values()) {
+      partial?.keepOrDiscard()
+      charge?.cancel()
+    }
     this.#unresolved.clear()
   }
 
@@ -72,6 +76,8 @@ export class AnswerWriter {
     if (result === undefined || next !== index) return undefined
     this.#unresolved.delete(index)
     this.#digests -= result.digests.length
+    // The digests of a partial file are needed until its file begins, which is next.
+    this.#options.memory?.release(digestMemory(result.digests.length))
     if (result.partial !== undefined) this.#partialFiles--
     this.#resolved.notify()
     return { entry: this.#options.entries[index] as Entry, ...result }

@@ -4,30 +4,18 @@ import { readdirSync, readlinkSync, symlinkSync, unlinkSync, type Stats } from "
 import * as Effect from "effect/Effect"
 import { compareExisting, type ExistingCopy } from "./Compare.ts"
 import { CreatedEntries } from "./CreatedEntries.ts"
-import { blockDigests } from "./Digest.ts"
+import type { SessionMemory } from "../PeerBudgets.ts"
+import { blockCount, blockDigests } from "./Digest.ts"
 import { attempt, PieceBuffers } from "./Disk.ts"
 import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Answer, Policy } from "./Messages.ts"
 import * as Utf8 from "../../bytes/Utf8.ts"
 import * as PartialFile from "./PartialFile.ts"
+import { costOf, noCharge, type Charge, type Quota } from "./Quotas.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { diskFailed } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
-
-/** The storage that a peer may still use. */
-export interface Quota {
-  /**
-   * Reserves `cost` for a path, of which `counted` is in the total already. False if it does not
-   * fit; then nothing is reserved.
-   */
-  readonly reserve: (path: string, cost: number, counted: number) => boolean
-  /** Reserves `cost` for a file whose final name is not known yet. */
-  readonly add: (cost: number) => boolean
-}
-
-/** Returns the quota cost of an entry: its bytes, and a fixed cost for its directory entry. */
-export const costOf = (bytes: number): number => bytes + limits.entryBytes
 
 export interface DestinationCheckOptions {
   readonly directories: SafeDirectories
@@ -37,6 +25,8 @@ export interface DestinationCheckOptions {
   /** Determines the answers only; nothing is changed. */
   readonly dry: boolean
   readonly quota?: Quota
+  /** Memory of the session; default: no limit. */
+  readonly memory?: Pick<SessionMemory, "reserve" | "release">
   readonly progress: TransferProgress
   readonly entries: ReadonlyArray<Entry>
   /** Entries whose path a file system may treat as that of another entry. */
@@ -47,7 +37,12 @@ export interface DestinationCheckOptions {
 export interface CheckResult extends ExistingCopy {
   readonly answer: Answer
   readonly partial?: PartialFile.PartialFile
+  /** The reservation of a file that is wanted; its partial file has it too, once there is one. */
+  readonly charge?: Charge
 }
+
+/** Returns the memory of the digests of an answer. */
+export const digestMemory = (digests: number): number => digests * limits.digestMemory
 
 /** The place where an entry is stored. */
 export interface Destination {
@@ -60,7 +55,11 @@ export class DestinationCheck {
   readonly created: CreatedEntries
   /** Partial file of the entry being checked, until the caller has the result. */
   #held: PartialFile.PartialFile | undefined
-  readonly #buffers = new PieceBuffers()
+  #heldCharge: Charge | undefined
+  /** Digests of the entry being checked for which memory is reserved. */
+  #heldDigests = 0
+  /** A piece is digested before the next one is read. */
+  readonly #buffers = new PieceBuffers(1)
   /** Names of the partial files in each folder that was checked, by its path. */
   readonly #partialNames = new Map<string, ReadonlyArray<string>>()
 
@@ -72,11 +71,14 @@ export class DestinationCheck {
   /** Ends an interrupted check. */
   abandon(): void {
     this.#held?.keepOrDiscard()
+    this.#heldCharge?.cancel()
+    this.handOver()
   }
 
   /** The caller is now responsible for the last result. */
   handOver(): void {
     this.#held = undefined
+    this.#heldCharge = undefined
   }
 
   /** Returns the policy for a file whose name is taken: entries never overwrite each other. */
@@ -104,28 +106,68 @@ export class DestinationCheck {
                 : this.#makeLink(index, entry)
             )
           )
-    return Effect.catchAll(result, (cause) =>
-      Effect.as(
+    return Effect.catchAll(result, (cause) => {
+      this.abandon()
+      return Effect.as(
         this.#options.progress.diskFailed(diskFailed(entry.path.text)(cause)),
         answerOnly(answerOf.get(cause.code ?? "") ?? "failed")
       )
-    )
+    }).pipe(Effect.tap(({ digests }) => Effect.sync(() => this.#keepDigests(digests.length))))
+  }
+
+  /** Reserves the memory of the digests of a file; false if the peer has too many already. */
+  #reserveDigests(size: number): boolean {
+    const count = blockCount(size)
+    if (this.#options.memory?.reserve(digestMemory(count)) === false) return false
+    this.#heldDigests += count
+    return true
+  }
+
+  /** Releases the memory of all digests but those of the answer. */
+  #keepDigests(count: number): void {
+    this.#options.memory?.release(digestMemory(this.#heldDigests - count))
+    this.#heldDigests = 0
   }
 
   #makeFolder(index: number, { path, mode }: Entry): Answer {
     const { directories, dry } = this.#options
     const existing = this.#existing(index)
     if (dry) return existing === undefined || existing.isDirectory() ? "made" : "exists"
-    if (!this.#fits(index, existing)) return "quota"
-    this.created.add(index, directories.ensure(path, mode | 0o700))
+    let isNew = false
+    const make = () => (isNew = directories.ensure(path, mode | 0o700))
+    if (existing === undefined) {
+      if (!this.#addEntry(make)) return "quota"
+    } else make()
+    this.created.add(index, isNew)
     return "made"
   }
 
-  /** Returns the status of an existing entry. In a dry run its folder may not exist either. */
-  #existing(index: number, nameOf = (name: string): string => name): Stats | undefined {
+  /** Makes a folder or link within the quota; `make` returns false if it was there already. */
+  #addEntry(make: () => boolean): boolean {
+    const { quota } = this.#options
+    if (quota?.add(costOf(0)) === false) return false
+    let isMade = false
     try {
-      const { directory, name } = this.destinationOf(index)
-      return PartialFile.lstatIfExists(directory, nameOf(name))
+      isMade = make()
+    } finally {
+      if (!isMade) quota?.remove(costOf(0))
+    }
+    return true
+  }
+
+  /** Returns the status of an existing entry. */
+  #existing(index: number, nameOf = (name: string): string => name): Stats | undefined {
+    const destination = this.#existingFolder(index)
+    return destination && PartialFile.lstatIfExists(destination.directory, nameOf(destination.name))
+  }
+
+  /**
+   * Returns the destination of an entry if its folder exists: it may have been refused, or not been
+   * made in a dry run.
+   */
+  #existingFolder(index: number): Destination | undefined {
+    try {
+      return this.destinationOf(index)
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined
       throw cause
@@ -136,12 +178,14 @@ export class DestinationCheck {
     const { dry, policy, collisions } = this.#options
     const existing = this.#existing(index)
     if (existing === undefined) {
-      if (!this.#fits(index, undefined)) return "quota"
-      if (!dry) {
+      if (dry) return "made"
+      const make = () => {
         const { directory, name } = this.destinationOf(index)
         symlinkSync(target, directory.pathOf(name))
-        this.created.add(index)
+        return true
       }
+      if (!this.#addEntry(make)) return "quota"
+      this.created.add(index)
       return "made"
     }
     const { directory, name } = this.destinationOf(index)
@@ -154,6 +198,7 @@ export class DestinationCheck {
     if (dry) return "made"
     if (!isSame) {
       unlinkSync(directory.pathOf(name))
+      this.#options.quota?.remove(PartialFile.costOfStatus(existing) - costOf(0))
       symlinkSync(target, directory.pathOf(name))
     }
     this.created.add(index)
@@ -165,6 +210,9 @@ export class DestinationCheck {
       const { dry } = this.#options
       const policy = this.policyFor(index)
       const existing = yield* attempt(() => this.#existing(index))
+      let charge: Charge | undefined
+      // What was left of other versions makes room for this one.
+      if (!dry) yield* this.#removeStale(index, entry)
       if (existing !== undefined) {
         if (policy === "skip") return answerOnly("skipped")
         if (!isReplaceable(existing, policy)) return answerOnly("exists")
@@ -172,20 +220,25 @@ export class DestinationCheck {
       } else {
         if (dry) return answerOnly("want")
         // Before the folder is opened, which may not exist because it did not fit itself.
-        if (!this.#fits(index, existing)) return answerOnly("quota")
+        charge = yield* attempt(() => this.#charge(index, existing))
+        if (charge === undefined) return answerOnly("quota")
       }
       const { directory, name } = yield* attempt(() => this.destinationOf(index))
-      if (!dry) yield* this.#removeStale(directory, name, entry)
+      // Other sessions of the peer hold its memory for a while.
+      if (existing !== undefined && !this.#reserveDigests(entry.size)) return this.#busy()
       const copy =
         existing === undefined
           ? undefined
           : yield* compareExisting(directory, name, entry, policy, this.#buffers)
       if (copy !== undefined && policy === "refuse") return { answer: "differs", ...copy }
       // A numbered copy may be there already, which only the sender can tell.
-      if (existing !== undefined && !this.#fits(index, existing))
+      charge ??= yield* attempt(() => this.#charge(index, existing))
+      if (charge === undefined)
         return copy === undefined ? answerOnly("quota") : { answer: "differs", ...copy }
-      const answered: CheckResult =
-        copy === undefined ? answerOnly("want") : { answer: "compare", ...copy }
+      const answered: CheckResult = {
+        ...(copy === undefined ? answerOnly("want") : { answer: "compare", ...copy }),
+        charge
+      }
       return PartialFile.isResumable(entry) && !dry
         ? yield* this.#resume(directory, name, entry, answered)
         : answered
@@ -210,39 +263,56 @@ export class DestinationCheck {
         Effect.tap((opened) => Effect.sync(() => (this.#held = opened))),
         Effect.uninterruptible
       )
-      if (partial === undefined) return answerOnly("busy")
+      const { charge = noCharge } = otherwise
+      if (partial === undefined) return this.#busy()
+      partial.charge = charge
+      if (!charge.recount(partial.costBefore)) {
+        this.abandon()
+        return answerOnly("quota")
+      }
+      if (!this.#reserveDigests(partial.length)) return this.#busy()
       const digests = yield* blockDigests(partial.fd, partial.length, entry.size, this.#buffers)
-      return digests.length > 0 ? { answer: "have", digests, partial } : { ...otherwise, partial }
+      return digests.length > 0
+        ? { answer: "have", digests, partial, charge }
+        : { ...otherwise, partial }
     })
   }
 
-  /** Reserves quota for an entry, less the cost of what it replaces; false if it does not fit. */
-  #fits(index: number, existing: Stats | undefined): boolean {
+  #busy(): CheckResult {
+    this.abandon()
+    return answerOnly("busy")
+  }
+
+  /** Reserves quota for a file; undefined if it does not fit. */
+  #charge(index: number, existing: Stats | undefined): Charge | undefined {
     const { quota, dry, tag, entries } = this.#options
-    if (quota === undefined || dry) return true
+    if (quota === undefined || dry) return noCharge
     const entry = entries[index] as Entry
-    const cost = costOf(entry.size)
-    if (existing !== undefined && entry.kind === "file" && this.policyFor(index) === "rename")
-      return quota.add(cost)
-    const partial =
-      entry.kind === "file" && PartialFile.isResumable(entry)
-        ? this.#existing(index, (name) => PartialFile.resumableName(name, tag, entry))
-        : undefined
-    const counted = [existing, partial].reduce(
-      (sum, stats) => sum + (stats === undefined ? 0 : costOf(stats.isFile() ? stats.size : 0)),
-      0
-    )
-    return quota.reserve(entry.path.text, cost, counted)
+    const isResumable = PartialFile.isResumable(entry)
+    const partial = isResumable
+      ? this.#existing(index, (name) => PartialFile.resumableName(name, tag, entry))
+      : undefined
+    // The partial file of a large one may stay beside what it was to replace.
+    const isReplaced = existing !== undefined && this.policyFor(index) === "overwrite"
+    const charge = quota.charge({
+      cost: costOf(entry.size),
+      partialCost: partial === undefined ? 0 : PartialFile.costOfStatus(partial),
+      ...(isReplaced && !isResumable
+        ? { replaces: { path: entry.path.text, cost: PartialFile.costOfStatus(existing) } }
+        : {})
+    })
+    this.#heldCharge = charge
+    return charge
   }
 
   /** Removes partial files that nobody can resume. */
-  #removeStale(
-    directory: SafeDirectory,
-    name: string,
-    entry: Entry
-  ): Effect.Effect<void, NodeJS.ErrnoException> {
+  #removeStale(index: number, entry: Entry): Effect.Effect<void, NodeJS.ErrnoException> {
     return Effect.gen(this, function* () {
-      const { tag } = this.#options
+      const { tag, quota } = this.#options
+      const destination = yield* attempt(() => this.#existingFolder(index))
+      if (destination === undefined) return
+      const { directory, name } = destination
+      const onRemoved = (cost: number) => quota?.remove(cost)
       let names = this.#partialNames.get(directory.path)
       if (names === undefined) {
         // A name that is not UTF-8 is not that of a partial file: those are made of valid names.
@@ -251,10 +321,10 @@ export class DestinationCheck {
           return each?.endsWith(".part") ? [each] : []
         })
         this.#partialNames.set(directory.path, names)
-        yield* PartialFile.removeLeftovers(directory, names, tag)
+        yield* PartialFile.removeLeftovers(directory, names, tag, onRemoved)
       }
       if (names.length > 0 && PartialFile.isResumable(entry))
-        yield* PartialFile.removeOtherVersions(directory, names, name, tag, entry)
+        yield* PartialFile.removeOtherVersions(directory, names, name, tag, entry, onRemoved)
     })
   }
 }

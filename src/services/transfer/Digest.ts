@@ -40,14 +40,19 @@ export const smallFileDigest = (bytes: Uint8Array): Buffer =>
 
 const piecesPerBlock = protocolLimits.blockBytes / protocolLimits.pieceBytes
 
-/** Computes the digests of blocks and of the file from the digests of its pieces. */
+/**
+ * Computes the digests of blocks and of the file from the digests of its pieces. Holds the pieces
+ * of one block: a file of zeros has many blocks and takes few bytes on the wire.
+ */
 export class FileDigest {
-  readonly #blocks: Array<Buffer>
+  readonly #file = createHash("sha256")
+  readonly #onBlock: (digest: Buffer) => void
   #pieces: Array<Buffer> = []
 
-  /** Starts after blocks whose digests are known. */
-  constructor(blocks: ReadonlyArray<Buffer> = []) {
-    this.#blocks = [...blocks]
+  /** Starts after blocks whose digests are known. Calls `onBlock` with the digests of the others. */
+  constructor(blocks: ReadonlyArray<Buffer> = [], onBlock: (digest: Buffer) => void = () => {}) {
+    for (const block of blocks) this.#file.update(block)
+    this.#onBlock = onBlock
   }
 
   /** Adds the digest of the next piece. */
@@ -57,19 +62,16 @@ export class FileDigest {
   }
 
   #endBlock(): void {
-    this.#blocks.push(digestOfDigests(this.#pieces))
+    const block = digestOfDigests(this.#pieces)
+    this.#file.update(block)
+    this.#onBlock(block)
     this.#pieces = []
   }
 
-  /** Ends the last block and returns the digests of all blocks. */
-  blocks(): ReadonlyArray<Buffer> {
-    if (this.#pieces.length > 0) this.#endBlock()
-    return this.#blocks
-  }
-
-  /** Returns the digest of the file, after its last piece. */
+  /** Ends the last block, and returns the digest of the file, after its last piece. */
   digest(): Buffer {
-    return digestOfDigests(this.blocks())
+    if (this.#pieces.length > 0) this.#endBlock()
+    return this.#file.digest()
   }
 }
 
@@ -88,7 +90,8 @@ export const blockDigests = (
 ): Effect.Effect<ReadonlyArray<Buffer>, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
     const end = length >= size ? size : length - (length % protocolLimits.blockBytes)
-    const digest = new FileDigest()
+    const blocks: Array<Buffer> = []
+    const digest = new FileDigest([], (block) => void blocks.push(block))
     for (let position = 0; position < end;) {
       const wanted = Math.min(protocolLimits.pieceBytes, end - position)
       const piece = yield* readAt(fd, buffers.next().subarray(0, wanted), position)
@@ -96,5 +99,6 @@ export const blockDigests = (
       digest.push(pieceDigest(piece))
       position += piece.length
     }
-    return digest.blocks()
+    digest.digest()
+    return blocks
   })

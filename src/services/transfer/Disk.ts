@@ -96,10 +96,15 @@ export const flush = (
 /** Reusable buffers of one piece each, handed out in turn. */
 export class PieceBuffers {
   readonly #buffers: Array<Buffer> = []
+  readonly #count: number
   #turn = 0
 
+  constructor(count: number = limits.pieceBuffers) {
+    this.#count = count
+  }
+
   next(): Buffer {
-    const index = this.#turn++ % limits.pieceBuffers
+    const index = this.#turn++ % this.#count
     return (this.#buffers[index] ??= Buffer.allocUnsafeSlow(protocolLimits.pieceBytes))
   }
 }

@@ -3,12 +3,15 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
+import { throttle } from "../rules.ts"
 import { unrestricted } from "../../peers/Rules.ts"
 import { sessionCounter } from "../Metrics.ts"
+import { overMemory } from "../PeerBudgets.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { FileWalker } from "./FileWalker.ts"
 import { frame, Frames, FrameType, type FrameHeader } from "./Frame.ts"
+import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Messages from "./Messages.ts"
 import { peerTag } from "./PartialFile.ts"
@@ -17,7 +20,7 @@ import { receive } from "./Receiver.ts"
 import { SafeDirectories } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
 import { send } from "./Sender.ts"
-import { diskFailed, TransferStopped, type DiskFailed } from "./TransferErrors.ts"
+import { diskFailed, type TransferStopped, type DiskFailed } from "./TransferErrors.ts"
 import { metrics } from "./metrics.ts"
 import { access, fileQuota, folder, name, overwrite, ruleOptions } from "./rules.ts"
 import { noProgress, type TransferProgress } from "./TransferProgress.ts"
@@ -64,6 +67,10 @@ const serve = (
     const frames = new Frames(channel)
     const header = yield* frames.readHeader
     if (header === undefined) return
+    if (!(yield* session.memory.reserveOrWait(limits.sessionMemory))) {
+      yield* sendStop(session, "tooMuch")
+      return yield* overMemory(session.remote.peer, session.memory)
+    }
     const transfer = Effect.gen(function* () {
       const directories = yield* openFolder(options.folder, peerSession?.rules().get(folder))
       const request = { session, frames, header, directories }
@@ -164,11 +171,18 @@ const receivePush = (
       tag: peerTag(remote.publicKey ?? "shared"),
       policy: push.policy,
       dry: push.dry,
+      memory: session.memory,
       ...(quota === undefined ? {} : { quota }),
       progress: pushProgress(session, options),
-      pace: () => Effect.void
+      pace: paceOf(session)
     })
   })
+
+/** Delays a transfer that exceeds the client's bytes per minute. */
+const paceOf =
+  ({ peerSession }: ServiceSession) =>
+  (bytes: number): Effect.Effect<void> =>
+    peerSession === undefined ? Effect.void : throttle(peerSession, bytes)
 
 /** Counts and reports what a push stores. */
 const pushProgress = (
@@ -213,21 +227,14 @@ const servePull = ({
       rules.get(access)?.includes("read") !== false,
       `its line does not allow reading (${where})`
     )
-    const walker = new FileWalker(pull.links, directories)
-    for (const path of pull.paths) yield* walker.add(directories, path, path.base)
-    const sources = walker.sorted()
-    if (sources === undefined)
-      return yield* new TransferStopped({
-        peer: "this server",
-        reason: "notFound",
-        side: "here"
-      })
+    const walker = new FileWalker(pull.links, directories, session.memory.reserve)
     const count = sessionCounter(metrics, counters)
     yield* send({
       channel,
       frames,
-      sources,
+      sources: walker.sources,
       leftOut: walker.leftOut,
+      walk: (sendFound) => walker.addRequested(directories, pull.paths, sendFound),
       dry: pull.dry,
       progress: {
         ...noProgress,
@@ -238,6 +245,6 @@ const servePull = ({
             count("filesSent", stored.length)
           })
       },
-      pace: () => Effect.void
+      pace: paceOf(session)
     })
   })

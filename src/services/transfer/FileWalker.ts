@@ -6,9 +6,10 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  readdirSync,
+  opendirSync,
   readSync,
-  type BigIntStats
+  type BigIntStats,
+  type Dir
 } from "node:fs"
 import path from "node:path"
 import * as Effect from "effect/Effect"
@@ -17,7 +18,8 @@ import * as Utf8 from "../../bytes/Utf8.ts"
 import * as RealPath from "../../keys/RealPath.ts"
 import { yieldTurn } from "./Disk.ts"
 import { limits, protocolLimits } from "./limits.ts"
-import type { Entry } from "./Manifest.ts"
+import { encodedBytes, memoryOf, type Entry } from "./Manifest.ts"
+import type { ReserveMemory } from "./ManifestReader.ts"
 import type { LeftOut, LeftOutReason, LinkPolicy } from "./Messages.ts"
 import * as Names from "./Names.ts"
 import { SafeDirectories, type SafeDirectory } from "./SafeDirectory.ts"
@@ -100,11 +102,76 @@ export class FileWalker {
   readonly #enclosing: Array<string> = []
   /** Directories opened for links that lead elsewhere. */
   readonly #linked = new Map<string, SafeDirectories>()
+  readonly #reserve: ReserveMemory
   #visited = 0
+  /** Bytes of the paths and targets in the manifest, and of the paths that are left out. */
+  #manifestBytes = 0
+  #leftOutCount = 0
+  #leftOutBytes = 0
+  #missingCount = 0
+  /** Run at intervals during the walk; it may send what the walk has found so far. */
+  #turn: Effect.Effect<void> = Effect.void
 
-  constructor(links: LinkPolicy, served?: SafeDirectories) {
+  /** `reserve` reserves the memory of each entry. Default: no limit. */
+  constructor(links: LinkPolicy, served?: SafeDirectories, reserve: ReserveMemory = () => true) {
     this.#links = links
     this.#served = served
+    this.#reserve = reserve
+  }
+
+  /**
+   * Adds the requested paths of a pull and everything in them, in the order of a manifest. A path
+   * that is requested again adds nothing; of two with the same last name the second is left out.
+   * `turn` runs at intervals, and may take the first entries of `leftOut` away.
+   *
+   * Fails with TransferStopped if nothing of it exists, or if the entries exceed a limit.
+   */
+  addRequested(
+    directories: SafeDirectories,
+    paths: ReadonlyArray<SafePath>,
+    turn: Effect.Effect<void>
+  ): Effect.Effect<void, TransferStopped> {
+    return Effect.gen(this, function* () {
+      this.#turn = turn
+      const tops = new Map<string, SafePath>()
+      for (const path of paths) {
+        if (path.depth > 0) yield* this.#addTop(directories, tops, path)
+        else {
+          const { dev, ino } = fstatSync(directories.root.fd, { bigint: true })
+          this.#enclosing[0] ??= `${dev}:${ino}`
+          for (const child of yield* this.#list(directories, path, path))
+            yield* this.#addTop(directories, tops, child)
+        }
+      }
+      const sorted = [...tops.values()].sort((one, other) => Names.compare(one.name, other.name))
+      for (const path of sorted) yield* this.add(directories, path, path.base)
+      if (this.isNotFound)
+        return yield* new TransferStopped({ peer: "this server", reason: "notFound", side: "here" })
+    })
+  }
+
+  #addTop(
+    directories: SafeDirectories,
+    tops: Map<string, SafePath>,
+    path: SafePath
+  ): Effect.Effect<void, TransferStopped> {
+    return Effect.suspend(() => {
+      const first = tops.get(path.name)
+      if (first === undefined || (first.text !== path.text && !exists(directories, first))) {
+        tops.set(path.name, path)
+        return first === undefined ? Effect.void : this.#leaveOut("missing", first.base.text)
+      }
+      return first.text === path.text ? Effect.void : this.#leaveOut("twice", path.base.text)
+    })
+  }
+
+  /** True if there is no entry, and everything that was left out is missing. */
+  get isNotFound(): boolean {
+    return (
+      this.sources.length === 0 &&
+      this.#leftOutCount > 0 &&
+      this.#leftOutCount === this.#missingCount
+    )
   }
 
   /**
@@ -117,9 +184,7 @@ export class FileWalker {
     sent: SafePath
   ): Effect.Effect<void, TransferStopped> {
     return Effect.gen(this, function* () {
-      if (this.#visited++ % limits.entriesPerTurn === 0) yield* yieldTurn
-      if (this.sources.length >= protocolLimits.entries)
-        return yield* new TransferStopped({ peer: "this side", reason: "tooMuch", side: "here" })
+      yield* this.#visit
       let stats: BigIntStats
       try {
         const parent = directories.get(source.parent)
@@ -128,15 +193,40 @@ export class FileWalker {
             ? fstatSync(parent.fd, { bigint: true })
             : lstatSync(parent.pathOf(source.name), { bigint: true })
       } catch (cause) {
-        return this.#leaveOut(reasonOf(cause), sent.text)
+        return yield* this.#leaveOut(reasonOf(cause), sent.text)
       }
       const common = { path: sent, mode: Number(stats.mode) & 0o777, mtime: mtimeMicros(stats) }
       if (stats.isSymbolicLink()) return yield* this.#addLink(directories, source, common)
       if (stats.isDirectory()) return yield* this.#addFolder(directories, source, common, stats)
-      if (!stats.isFile()) return this.#leaveOut("special", sent.text)
+      if (!stats.isFile()) return yield* this.#leaveOut("special", sent.text)
       const size = Number(stats.size)
-      if (size > protocolLimits.fileBytes) return this.#leaveOut("unreadable", sent.text)
-      this.sources.push({ entry: { kind: "file", size, ...common }, directories, source })
+      if (size > protocolLimits.fileBytes) return yield* this.#leaveOut("unreadable", sent.text)
+      yield* this.#include({ entry: { kind: "file", size, ...common }, directories, source })
+    })
+  }
+
+  /** Lets other sessions run, and the found entries be sent. */
+  get #visit(): Effect.Effect<void> {
+    return this.#visited++ % limits.entriesPerTurn === 0
+      ? Effect.zipRight(yieldTurn, this.#turn)
+      : Effect.void
+  }
+
+  #include(found: SourceEntry): Effect.Effect<void, TransferStopped> {
+    return Effect.suspend(() => {
+      const { path: sent, target = "" } = found.entry
+      this.#manifestBytes += encodedBytes(found.entry)
+      // Most entries are sent under the path that they have here, and need it once.
+      const isSame = found.source.text === sent.text
+      const memory = memoryOf(sent, target) + (isSame ? 0 : memoryOf(found.source))
+      if (
+        this.sources.length >= protocolLimits.entries ||
+        this.#manifestBytes > protocolLimits.manifestBytes ||
+        !this.#reserve(memory)
+      )
+        return tooMuch()
+      this.sources.push(isSame ? { ...found, source: sent } : found)
+      return Effect.void
     })
   }
 
@@ -149,39 +239,65 @@ export class FileWalker {
     return Effect.gen(this, function* () {
       const { path: sent } = common
       const id = `${dev}:${ino}`
-      if (this.#enclosing.includes(id)) return this.#leaveOut("link", sent.text)
-      let names: ReadonlyArray<Buffer>
-      try {
-        names = readdirSync(directories.get(source).listingPath, { encoding: "buffer" })
-      } catch (cause) {
-        return this.#leaveOut(reasonOf(cause), sent.text)
-      }
-      if (sent.depth > 0)
-        this.sources.push({ entry: { kind: "folder", size: 0, ...common }, directories, source })
+      if (this.#enclosing.includes(id)) return yield* this.#leaveOut("link", sent.text)
+      const children = yield* this.#list(directories, source, sent, () =>
+        sent.depth > 0
+          ? this.#include({ entry: { kind: "folder", size: 0, ...common }, directories, source })
+          : Effect.void
+      )
       this.#enclosing.push(id)
-      for (const child of this.#children(names, sent))
+      for (const child of children)
         yield* this.add(directories, source.localChild(child.name), child)
       this.#enclosing.pop()
     })
   }
 
-  /** Returns the paths of a folder's entries in manifest order; leaves out invalid names. */
-  #children(names: ReadonlyArray<Buffer>, folder: SafePath): ReadonlyArray<SafePath> {
-    const children: Array<SafePath> = []
-    for (const bytes of names) {
-      const name = Utf8.decode(bytes)
-      if (name !== undefined && Names.isLock(name)) continue
-      const child = name === undefined ? undefined : folder.child(name)
-      if (child instanceof SafePath) children.push(child)
-      else {
-        const shown = name ?? Printable.bytes(bytes)
-        this.#leaveOut(
-          Names.parsePartialName(shown) === undefined ? "name" : "unfinished",
-          folder.depth === 0 ? shown : `${folder.text}/${shown}`
-        )
+  /**
+   * Returns the paths of a folder's entries in manifest order, and leaves out invalid names. Runs
+   * `opened` when the folder could be opened. Holds no more names than a manifest may have.
+   */
+  #list(
+    directories: SafeDirectories,
+    source: SafePath,
+    sent: SafePath,
+    opened: () => Effect.Effect<void, TransferStopped> = () => Effect.void
+  ): Effect.Effect<ReadonlyArray<SafePath>, TransferStopped> {
+    return Effect.gen(this, function* () {
+      const children: Array<SafePath> = []
+      let listing: Dir
+      try {
+        listing = opendirSync(directories.get(source).listingPath, listingOptions)
+      } catch (cause) {
+        yield* this.#leaveOut(reasonOf(cause), sent.text)
+        return []
       }
-    }
-    return children.sort((one, other) => Names.compare(one.name, other.name))
+      const readAll = Effect.gen(this, function* () {
+        yield* opened()
+        for (let next = listing.readSync(); next !== null; next = listing.readSync()) {
+          yield* this.#visit
+          const bytes = next.name as unknown as Buffer
+          const name = Utf8.decode(bytes)
+          if (name !== undefined && Names.isLock(name)) continue
+          const child = name === undefined ? undefined : sent.child(name)
+          if (child instanceof SafePath) {
+            children.push(child)
+            if (this.sources.length + children.length > protocolLimits.entries)
+              return yield* tooMuch()
+          } else {
+            const shown = name ?? Printable.bytes(bytes)
+            yield* this.#leaveOut(
+              Names.parsePartialName(shown) === undefined ? "name" : "unfinished",
+              sent.depth === 0 ? shown : `${sent.text}/${shown}`
+            )
+          }
+        }
+      })
+      yield* Effect.ensuring(
+        readAll,
+        Effect.sync(() => listing.closeSync())
+      )
+      return children.sort((one, other) => Names.compare(one.name, other.name))
+    })
   }
 
   /**
@@ -189,12 +305,7 @@ export class FileWalker {
    * out. Undefined if none of the requested paths exists.
    */
   sorted(): ReadonlyArray<SourceEntry> | undefined {
-    if (
-      this.sources.length === 0 &&
-      this.leftOut.length > 0 &&
-      this.leftOut.every(({ reason }) => reason === "missing")
-    )
-      return undefined
+    if (this.isNotFound) return undefined
     const order = (one: SourceEntry, other: SourceEntry) =>
       Names.compare(one.entry.path.text, other.entry.path.text)
     // Each folder was listed in order, so there is rarely anything to sort.
@@ -204,13 +315,26 @@ export class FileWalker {
     if (!isSorted) this.sources.sort(order)
     return this.sources.filter(({ entry }, index) => {
       const isTwice = index > 0 && this.sources[index - 1]?.entry.path.text === entry.path.text
-      if (isTwice && entry.kind === "file") this.#leaveOut("twice", entry.path.text)
+      if (isTwice && entry.kind === "file")
+        this.leftOut.push({ reason: "twice", path: entry.path.text })
       return !isTwice
     })
   }
 
-  #leaveOut(reason: LeftOutReason, text: string): void {
-    this.leftOut.push({ reason, path: text })
+  /** TRANSFER.md section 3: as many LEFTOUT as a manifest may have entries. */
+  #leaveOut(reason: LeftOutReason, text: string): Effect.Effect<void, TransferStopped> {
+    return Effect.suspend(() => {
+      this.#leftOutCount++
+      if (reason === "missing") this.#missingCount++
+      this.#leftOutBytes += leftOutHeaderBytes + Buffer.byteLength(text)
+      if (
+        this.#leftOutCount > protocolLimits.entries ||
+        this.#leftOutBytes > protocolLimits.manifestBytes
+      )
+        return tooMuch()
+      this.leftOut.push({ reason, path: text })
+      return Effect.void
+    })
   }
 
   #addLink(
@@ -220,8 +344,7 @@ export class FileWalker {
   ): Effect.Effect<void, TransferStopped> {
     return Effect.suspend(() => {
       const { path: sent } = common
-      const leaveOut = (reason: LeftOutReason) =>
-        Effect.sync(() => this.#leaveOut(reason, sent.text))
+      const leaveOut = (reason: LeftOutReason) => this.#leaveOut(reason, sent.text)
       try {
         const parent = directories.get(source.parent)
         switch (this.#links) {
@@ -232,8 +355,7 @@ export class FileWalker {
             if (Names.targetProblem(target, sent.depth - 1) !== undefined)
               return leaveOut("outside")
             const entry = { kind: "link", size: 0, ...common, mode: 0o777, target } as const
-            this.sources.push({ entry, directories, source })
-            return Effect.void
+            return this.#include({ entry, directories, source })
           }
           case "follow":
             return this.#follow(parent, source.name, sent) ?? leaveOut("outside")
@@ -269,6 +391,22 @@ export class FileWalker {
   /** Closes the directories that it opened for links. */
   close(): void {
     for (const directories of this.#linked.values()) directories.close()
+  }
+}
+
+/** Reason and length before the path of LEFTOUT. */
+const leftOutHeaderBytes = 3
+
+const listingOptions = { encoding: "buffer" as BufferEncoding, bufferSize: 256 }
+
+const tooMuch = () => new TransferStopped({ peer: "this side", reason: "tooMuch", side: "here" })
+
+const exists = (directories: SafeDirectories, { parent, name }: SafePath): boolean => {
+  try {
+    lstatSync(directories.get(parent).pathOf(name))
+    return true
+  } catch {
+    return false
   }
 }
 

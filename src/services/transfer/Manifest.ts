@@ -25,6 +25,10 @@ export interface Entry {
   readonly target?: string
 }
 
+/** Returns the memory that an entry with this path takes, roughly, in bytes. */
+export const memoryOf = ({ text }: { readonly text: string }, target = ""): number =>
+  limits.entryMemory + limits.characterMemory * (text.length + target.length)
+
 /** An entry as it is encoded, which takes only the text of its path. */
 export type EncodableEntry = Omit<Entry, "path"> & { readonly path: { readonly text: string } }
 
@@ -47,6 +51,12 @@ export function* encode(entries: Iterable<EncodableEntry>): Generator<Uint8Array
   }
   if (bytes > 0) yield Buffer.concat(batch)
 }
+
+/** Returns the length of an encoded entry. */
+export const encodedBytes = ({ path, target }: EncodableEntry): number =>
+  headerBytes +
+  Buffer.byteLength(path.text) +
+  (target === undefined ? 0 : 2 + Buffer.byteLength(target))
 
 const encodeEntry = ({ kind, path, size, mode, mtime, target }: EncodableEntry): Buffer => {
   const name = Utf8.encode(path.text)
@@ -85,6 +95,8 @@ export class ManifestDecoder {
   readonly entries: Array<Entry> = []
   /** Sum of all file sizes. */
   bytes = 0
+  /** Memory that the entries take, roughly, in bytes. */
+  memory = 0
   /** Entries whose path some file systems treat as that of an earlier entry. */
   readonly collisions = new Set<number>()
   readonly #collisionKeys = new Set<string>()
@@ -180,6 +192,7 @@ export class ManifestDecoder {
     if (this.#collisionKeys.has(key)) this.collisions.add(this.entries.length)
     else this.#collisionKeys.add(key)
     this.entries.push(entry)
+    this.memory += memoryOf(path, target)
     return undefined
   }
 

@@ -10,12 +10,17 @@ import * as Messages from "./Messages.ts"
 import { TransferStopped } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
+/** Reserves bytes of memory, which the end of the session releases; false if it has too much. */
+export type ReserveMemory = (bytes: number) => boolean
+
 interface ManifestReaderOptions {
   readonly channel: Channel
   readonly frames: Frames
   /** The entries that a pull may receive. */
   readonly requested?: RequestedEntries
   readonly progress: TransferProgress
+  /** Reserves memory for the entries; false if they are too many. Default: no limit. */
+  readonly reserve?: ReserveMemory | undefined
 }
 
 /**
@@ -26,7 +31,8 @@ export const readManifest = ({
   channel,
   frames,
   requested,
-  progress
+  progress,
+  reserve = () => true
 }: ManifestReaderOptions): Effect.Effect<ManifestDecoder, ChannelError | TransferStopped> =>
   Effect.gen(function* () {
     const decoder = new ManifestDecoder(requested)
@@ -37,7 +43,9 @@ export const readManifest = ({
       const body = yield* frames.readBody(header.length)
       switch (header.type) {
         case FrameType.Entries: {
+          const before = decoder.memory
           const problem = decoder.decode(body)
+          if (!reserve(decoder.memory - before)) return yield* tooMuch()
           if (problem === undefined) continue
           return yield* sizeProblems.has(problem) ? tooMuch() : frames.violation(problem)
         }

@@ -24,6 +24,7 @@ import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Names from "./Names.ts"
 import * as PartialFileLock from "./PartialFileLock.ts"
+import { costOf, noCharge, type Charge } from "./Quotas.ts"
 import type { SafeDirectory } from "./SafeDirectory.ts"
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
@@ -54,10 +55,15 @@ export class PartialFile {
   readonly partialName: string
   /** The name it is to get. */
   readonly name: string
+  readonly #dev: number
   readonly #ino: number
   readonly #unlock: () => void
   /** Another session may find it: it can be resumed, or removed and started again. */
   readonly #isShared: boolean
+  /** The reservation of a quota, which its end settles. */
+  charge: Charge = noCharge
+  /** Quota cost that it had when it was opened; 0 if it was created. */
+  readonly costBefore: number
   #isOpen = true
   #isReleased = false
 
@@ -66,16 +72,27 @@ export class PartialFile {
     name: string,
     partialName: string,
     fd: number,
-    unlock?: () => void
+    unlock?: () => void,
+    costBefore = 0
   ) {
+    this.costBefore = costBefore
     this.directory = directory
     this.name = name
     this.partialName = partialName
     this.fd = fd
     this.#isShared = unlock !== undefined
     this.#unlock = unlock ?? (() => {})
-    this.#ino = fstatSync(fd).ino
+    const { dev, ino } = fstatSync(fd)
+    this.#dev = dev
+    this.#ino = ino
+    live.add(`${dev}:${ino}`)
     directory.pins++
+  }
+
+  /** Its status on the disk; undefined if it was removed, or replaced by another session. */
+  get #status(): Stats | undefined {
+    const stats = lstatIfExists(this.directory, this.partialName)
+    return stats?.ino === this.#ino && stats.dev === this.#dev ? stats : undefined
   }
 
   /** Its length in bytes. */
@@ -106,19 +123,20 @@ export class PartialFile {
   /** Removes the file. */
   discard(): void {
     this.close()
-    unlinkIfPossible(this.directory, this.partialName)
+    // Another session may have removed the file, and made one of its own under the same name.
+    if (!this.#isShared || this.#status !== undefined)
+      unlinkIfPossible(this.directory, this.partialName)
+    this.charge.settle(0)
     this.release()
   }
 
   /** Ends work on an incomplete file: keeps it if a later session can resume it, or removes it. */
   keepOrDiscard(): void {
     if (this.#isReleased) return
-    if (
-      Names.parsePartialName(this.partialName)?.kind === "1" &&
-      (lstatIfExists(this.directory, this.partialName)?.size ?? 0) > 0
-    )
-      this.release()
-    else this.discard()
+    const size = this.#isShared ? (this.#status?.size ?? 0) : 0
+    if (size === 0) return this.discard()
+    this.charge.settle(costOf(size))
+    this.release()
   }
 
   /** Closes the file and unlocks it. */
@@ -126,6 +144,7 @@ export class PartialFile {
     if (this.#isReleased) return
     this.#isReleased = true
     this.close()
+    live.delete(`${this.#dev}:${this.#ino}`)
     this.#unlock()
     this.directory.pins--
   }
@@ -136,22 +155,43 @@ export class PartialFile {
    */
   commit(name: string, overwrite: boolean): void {
     const [from, to] = [this.directory.pathOf(this.partialName), this.directory.pathOf(name)]
+    const hasQuota = this.charge !== noCharge
+    const status = this.#isShared || hasQuota ? this.#status : undefined
     // Only a shared name can have been removed and created again: the others are random.
-    if (this.#isShared && lstatIfExists(this.directory, this.partialName)?.ino !== this.#ino)
+    if (this.#isShared && status === undefined)
       throw Object.assign(new Error("the partial file was replaced"), { code: "EMOVED" })
-    if (overwrite) return renameSync(from, to)
-    try {
-      linkSync(from, to)
-    } catch (cause) {
-      const { code = "" } = cause as NodeJS.ErrnoException
-      if (!noHardLinks.has(code)) throw cause
-      if (lstatIfExists(this.directory, name) !== undefined)
-        throw Object.assign(new Error("the name is taken"), { code: "EEXIST" })
-      return renameSync(from, to)
-    }
-    unlinkSync(from)
+    const replaced = overwrite && hasQuota ? lstatIfExists(this.directory, name) : undefined
+    giveName(this, name, from, to, overwrite)
+    const replacedCost = replaced === undefined ? 0 : costOfStatus(replaced)
+    this.charge.settle(costOf(status?.size ?? 0) - replacedCost)
   }
 }
+
+const giveName = (
+  { directory }: PartialFile,
+  name: string,
+  from: string,
+  to: string,
+  overwrite: boolean
+): void => {
+  if (overwrite) return renameSync(from, to)
+  try {
+    linkSync(from, to)
+  } catch (cause) {
+    const { code = "" } = cause as NodeJS.ErrnoException
+    if (!noHardLinks.has(code)) throw cause
+    if (lstatIfExists(directory, name) !== undefined)
+      throw Object.assign(new Error("the name is taken"), { code: "EEXIST" })
+    return renameSync(from, to)
+  }
+  unlinkSync(from)
+}
+
+/** Returns the quota cost of what exists. */
+export const costOfStatus = (stats: Stats): number => costOf(stats.isFile() ? stats.size : 0)
+
+/** Device and inode of the partial files that this process has open or waits to flush. */
+const live = new Set<string>()
 
 /** Codes of a file system without hard links. */
 const noHardLinks: ReadonlySet<string> = new Set([
@@ -170,11 +210,13 @@ export const lstatIfExists = (directory: SafeDirectory, name: string): Stats | u
 export const mtimeMicros = (directory: SafeDirectory, name: string): number =>
   Number(lstatSync(directory.pathOf(name), { bigint: true }).mtimeNs / 1000n)
 
-const unlinkIfPossible = (directory: SafeDirectory, name: string): void => {
+/** Returns false for a file that another session has removed, or that is not ours to remove. */
+const unlinkIfPossible = (directory: SafeDirectory, name: string): boolean => {
   try {
     unlinkSync(directory.pathOf(name))
+    return true
   } catch {
-    // Removed by another session, or not ours to remove.
+    return false
   }
 }
 
@@ -215,11 +257,13 @@ export const openResumable = (
   Effect.gen(function* () {
     const partialName = resumableName(name, tag, entry)
     const file = directory.pathOf(partialName)
+    let wasThere = true
     const fd = yield* attempt(() => {
       try {
         return openSync(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK)
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause
+        wasThere = false
         return openSync(file, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR, 0o600)
       }
     })
@@ -240,7 +284,7 @@ export const openResumable = (
       return undefined
     }
     if (size > entry.size) ftruncateSync(fd, 0)
-    return new PartialFile(directory, name, partialName, fd, unlock)
+    return new PartialFile(directory, name, partialName, fd, unlock, wasThere ? costOf(size) : 0)
   })
 
 /** Opens an existing file to compare it; undefined if it is not a regular file. */
@@ -251,6 +295,9 @@ export const openExisting = (directory: SafeDirectory, name: string): number | u
   return undefined
 }
 
+/** Called with the quota cost of a removed file that no session was writing. */
+type OnRemoved = (cost: number) => void
+
 /**
  * Removes, among the names, the abandoned partial files of this peer that cannot be resumed, and
  * the locks of sessions that have ended.
@@ -258,11 +305,12 @@ export const openExisting = (directory: SafeDirectory, name: string): number | u
 export const removeLeftovers = (
   directory: SafeDirectory,
   names: ReadonlyArray<string>,
-  tag: string
+  tag: string,
+  onRemoved: OnRemoved = () => {}
 ): Effect.Effect<void, NodeJS.ErrnoException> =>
   Effect.tryPromise({
     try: async () => {
-      removeAbandoned(directory, names, tag)
+      removeAbandoned(directory, names, tag, onRemoved)
       await PartialFileLock.removeStale(directory, names)
     },
     catch: (cause) => cause as NodeJS.ErrnoException
@@ -271,15 +319,17 @@ export const removeLeftovers = (
 const removeAbandoned = (
   directory: SafeDirectory,
   names: ReadonlyArray<string>,
-  tag: string
+  tag: string,
+  onRemoved: OnRemoved
 ): void => {
   const now = Date.now()
   for (const name of names) {
     const partial = Names.parsePartialName(name)
     if (partial === undefined || partial.peer !== tag || partial.kind !== "0") continue
     const stats = lstatIfExists(directory, name)
-    if (stats !== undefined && stats.isFile() && now - stats.ctimeMs > limits.leftoverMillis)
-      unlinkIfPossible(directory, name)
+    if (stats?.isFile() !== true || live.has(`${stats.dev}:${stats.ino}`)) continue
+    if (now - stats.ctimeMs > limits.leftoverMillis && unlinkIfPossible(directory, name))
+      onRemoved(costOf(stats.size))
   }
 }
 
@@ -292,7 +342,8 @@ export const removeOtherVersions = (
   names: Iterable<string>,
   name: string,
   tag: string,
-  entry: Entry
+  entry: Entry,
+  onRemoved: OnRemoved = () => {}
 ): Effect.Effect<void, NodeJS.ErrnoException> => {
   const current = resumableName(name, tag, entry)
   const stem = Names.parsePartialName(current)?.name
@@ -302,12 +353,15 @@ export const removeOtherVersions = (
       partial?.peer === tag && partial.kind === "1" && partial.name === stem && other !== current
     )
   })
-  return Effect.forEach(others, (other) => removeUnlocked(directory, other), { discard: true })
+  return Effect.forEach(others, (other) => removeUnlocked(directory, other, onRemoved), {
+    discard: true
+  })
 }
 
 const removeUnlocked = (
   directory: SafeDirectory,
-  name: string
+  name: string,
+  onRemoved: OnRemoved
 ): Effect.Effect<void, NodeJS.ErrnoException> =>
   Effect.gen(function* () {
     const found = lstatIfExists(directory, name)
@@ -315,7 +369,9 @@ const removeUnlocked = (
     const unlock = yield* PartialFileLock.lock(directory, found)
     if (unlock === undefined) return
     // Another session may have finished it meanwhile and begun a new one.
-    if (lstatIfExists(directory, name)?.ino === found.ino) unlinkIfPossible(directory, name)
+    const current = lstatIfExists(directory, name)
+    if (current?.ino === found.ino && unlinkIfPossible(directory, name))
+      onRemoved(costOfStatus(current))
     unlock()
   }).pipe(Effect.uninterruptible)
 

@@ -1,25 +1,70 @@
 // The quotas of peers' folders. The content of a folder is counted once, when its first session
-// starts, and the total is kept while any session is open.
+// starts. After that each upload charges what it may come to take, and settles what it took.
 import { lstatSync, readdirSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Utf8 from "../../bytes/Utf8.ts"
-import { costOf, type Quota } from "./DestinationCheck.ts"
 import { yieldTurn } from "./Disk.ts"
 import { limits } from "./limits.ts"
+import * as Names from "./Names.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
 
+/** Returns the quota cost of an entry: its bytes, and a fixed cost for its directory entry. */
+export const costOf = (bytes: number): number => bytes + limits.entryBytes
+
+/** What an upload has reserved of a quota, from its answer until it has ended. */
+export interface Charge {
+  /**
+   * Replaces the reservation by what the upload takes on the disk now, less what it has replaced.
+   * Only the first call has an effect.
+   */
+  readonly settle: (cost: number) => void
+  /** Gives the reservation back: the upload takes no more than its partial file did before. */
+  readonly cancel: () => void
+  /**
+   * Corrects the cost that the partial file had before; false if the upload does not fit then.
+   */
+  readonly recount: (partialCost: number) => boolean
+}
+
+/** An upload that is to be charged. */
+export interface Upload {
+  /** Cost of the complete file. */
+  readonly cost: number
+  /** Cost of its partial file, which is in the total already. */
+  readonly partialCost: number
+  /**
+   * Path and cost of the file that it replaces, which need not fit beside it. One upload of a path
+   * at a time gets that: of two, the second stands beside the file that the first has stored.
+   */
+  readonly replaces?: { readonly path: string; readonly cost: number }
+}
+
+/** The storage that a peer may still use. */
+export interface Quota {
+  /** Reserves the cost of an upload; undefined if it does not fit. */
+  readonly charge: (upload: Upload) => Charge | undefined
+  /** Adds the cost of a folder or link; false if it does not fit. */
+  readonly add: (cost: number) => boolean
+  /** Subtracts the cost of an entry that was removed. */
+  readonly remove: (cost: number) => void
+}
+
 /** The usage of one folder, shared by its sessions. */
 interface Usage {
+  /** What is on the disk, and what uploads have reserved. */
   used: number
   sessions: number
   /** The first session counts while others wait; if it is interrupted, the next one counts. */
   readonly counting: Effect.Semaphore
   isCounted: boolean
-  /** Reserved cost by path: a session that stores a path again pays only the difference. */
-  readonly reserved: Map<string, number>
+  /** Paths of files that an upload is to replace. */
+  readonly replacing: Set<string>
 }
+
+/** The charge of an upload to a folder without a quota. */
+export const noCharge: Charge = { settle: () => {}, cancel: () => {}, recount: () => true }
 
 export class Quotas {
   /** By the path of the folder. */
@@ -49,29 +94,54 @@ export class Quotas {
   }
 }
 
-const quotaOf = (usage: Usage, limit: number): Quota => ({
-  reserve: (path, cost, counted) => {
-    const before = usage.reserved.get(path) ?? counted
-    const more = Math.max(0, cost - before)
-    // An entry that needs no more than it has is accepted even in a full folder.
-    if (more > 0 && usage.used + more > limit) return false
-    usage.used += more
-    usage.reserved.set(path, before + more)
-    return true
-  },
-  add: (cost) => {
-    if (usage.used + cost > limit) return false
+const quotaOf = (usage: Usage, limit: number): Quota => {
+  /** Adds to the total. An entry that needs no more than it has is accepted in a full folder. */
+  const add = (cost: number): boolean => {
+    if (cost > 0 && usage.used + cost > limit) return false
     usage.used += cost
     return true
   }
-})
+  return {
+    add,
+    remove: (cost) => {
+      usage.used -= cost
+    },
+    charge: ({ cost, partialCost, replaces }) => {
+      const isReplacing = replaces !== undefined && !usage.replacing.has(replaces.path)
+      const credit = isReplacing ? replaces.cost : 0
+      const reservation = (partial: number) => Math.max(0, cost - credit - partial)
+      let counted = partialCost
+      let reserved = reservation(counted)
+      if (!add(reserved)) return undefined
+      if (isReplacing) usage.replacing.add(replaces.path)
+      let isSettled = false
+      const settle = (taken: number) => {
+        if (isSettled) return
+        isSettled = true
+        usage.used += taken - counted - reserved
+        if (isReplacing) usage.replacing.delete(replaces.path)
+      }
+      return {
+        settle,
+        cancel: () => settle(counted),
+        recount: (partial) => {
+          counted = partial
+          const needed = reservation(partial)
+          if (!add(needed - reserved)) return false
+          reserved = needed
+          return true
+        }
+      }
+    }
+  }
+}
 
 const newUsage = (): Usage => ({
   used: 0,
   sessions: 0,
   counting: Effect.unsafeMakeSemaphore(1),
   isCounted: false,
-  reserved: new Map()
+  replacing: new Set()
 })
 
 /** Returns the cost of everything below; entries that are removed meanwhile count nothing. */
@@ -87,6 +157,8 @@ const totalCost = (directories: SafeDirectories): Effect.Effect<number> =>
           const stats = lstatSync(Buffer.concat([place, bytes]))
           // No peer can have made a folder whose name is not UTF-8: what is in it is not counted.
           const name = Utf8.decode(bytes)
+          // The locks of sessions are the server's own, and are gone when it ends.
+          if (name !== undefined && Names.isLock(name)) continue
           if (stats.isDirectory() && name !== undefined) pending.push(folder.localChild(name))
           sum += costOf(stats.isFile() ? stats.size : 0)
         } catch {

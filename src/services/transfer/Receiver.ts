@@ -5,8 +5,9 @@
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
+import type { SessionMemory } from "../PeerBudgets.ts"
 import { AnswerWriter } from "./AnswerWriter.ts"
-import type { Quota } from "./DestinationCheck.ts"
+import type { Charge, Quota } from "./Quotas.ts"
 import { digestBytes, smallFileDigest } from "./Digest.ts"
 import { attempt, PieceBuffers } from "./Disk.ts"
 import { DurableReceipts } from "./DurableReceipts.ts"
@@ -31,6 +32,8 @@ export interface ReceiverOptions {
   /** Answers only; nothing is changed. */
   readonly dry: boolean
   readonly quota?: Quota
+  /** Memory of the session; default: no limit. */
+  readonly memory?: Pick<SessionMemory, "reserve" | "release">
   /** The entries that a pull may receive. */
   readonly requested?: RequestedEntries
   readonly progress: TransferProgress
@@ -43,7 +46,10 @@ type ReceiverError = ChannelError | DiskFailed | TransferStopped
 /** Receives a transfer; completes when everything is durable and DONE is sent. */
 export const receive = (options: ReceiverOptions): Effect.Effect<void, ReceiverError> =>
   Effect.gen(function* () {
-    const { entries, collisions } = yield* readManifest(options)
+    const { entries, collisions } = yield* readManifest({
+      ...options,
+      reserve: options.memory?.reserve
+    })
     yield* options.progress.planned(entries)
     yield* Effect.acquireUseRelease(
       Effect.sync(() => new Receiver(options, entries, collisions)),
@@ -61,6 +67,8 @@ class Receiver {
   readonly #buffers = new PieceBuffers()
   /** The file being received, until the commit queue or nobody is responsible for it. */
   #current: PartialFile.PartialFile | undefined
+  /** Its reservation, also while there is no partial file. */
+  #charge: Charge | undefined
 
   constructor(
     options: ReceiverOptions,
@@ -75,6 +83,7 @@ class Receiver {
   /** Keeps or discards every partial file without a receipt. */
   abandon(): void {
     this.#current?.keepOrDiscard()
+    this.#finishCurrent()
     this.#answers.abandon()
     this.#receipts.queue.abandon()
   }
@@ -132,6 +141,7 @@ class Receiver {
       if (resolved === undefined) return yield* frames.violation("unexpected file")
       const { entry } = resolved
       this.#current = resolved.partial
+      this.#charge = resolved.charge
       const bytes = body.subarray(start)
       if (bytes.length !== entry.size) return yield* frames.violation("a file has the wrong size")
       yield* pace(bytes.length)
@@ -168,11 +178,20 @@ class Receiver {
   /** Creates a partial file for an entry; throws system errors. */
   #create(index: number): PartialFile.PartialFile {
     const { directory, name } = this.#answers.check.destinationOf(index)
-    return PartialFile.create(directory, name, this.#options.tag)
+    const partial = PartialFile.create(directory, name, this.#options.tag)
+    if (this.#charge !== undefined) partial.charge = this.#charge
+    return partial
   }
 
   #discardCurrent(): void {
     this.#current?.discard()
+    this.#finishCurrent()
+  }
+
+  /** Ends the work on a file whose partial file is kept or discarded, or was never made. */
+  #finishCurrent(): void {
+    this.#charge?.cancel()
+    this.#charge = undefined
     this.#current = undefined
   }
 
@@ -186,6 +205,7 @@ class Receiver {
   #commit(index: number, entry: Entry, partial: PartialFile.PartialFile): Effect.Effect<void> {
     const policy = this.#answers.check.policyFor(index)
     return Effect.map(this.#receipts.queue.add({ index, entry, partial, policy }), () => {
+      this.#charge = undefined
       this.#current = undefined
     })
   }
@@ -200,6 +220,7 @@ class Receiver {
       if (resolved === undefined) return yield* frames.violation("unexpected file")
       const { entry, answer, digests } = resolved
       this.#current = resolved.partial
+      this.#charge = resolved.charge
       // Digests of a file that was only compared are not those of the partial file.
       const offered = answer === "have" ? digests : []
       if (keptBlocks > offered.length)
@@ -242,7 +263,7 @@ class Receiver {
         // Content of a file that has changed meanwhile is of no use.
         if (skip.reason === "changed") partial?.discard()
         else partial?.keepOrDiscard()
-        this.#current = undefined
+        this.#finishCurrent()
         yield* progress.skipped(index, skip.reason)
         return yield* this.#sendReceipt(index, "left")
       }
@@ -250,13 +271,12 @@ class Receiver {
         return yield* frames.violation("a file without END")
       if (!file.isComplete) return yield* frames.violation("a file has the wrong size")
       if (!file.finish(body)) {
-        this.#current = undefined
-        partial?.discard()
+        this.#discardCurrent()
         return yield* this.#sendReceipt(index, "damaged")
       }
       if (partial === undefined || file.failure !== undefined) {
-        this.#current = undefined
         partial?.keepOrDiscard()
+        this.#finishCurrent()
         return yield* this.#fail(index, entry, file.failure)
       }
       yield* this.#commit(index, entry, partial)
@@ -271,13 +291,14 @@ class Receiver {
       const { index, reason } = skip
       const resolved = this.#answers.resolve(index)
       if (resolved === undefined) return yield* frames.violation("unexpected SKIP")
-      const { entry, answer, partial, as } = resolved
+      const { entry, answer, partial, charge, as } = resolved
       const wasCompared = answer === "compare" || answer === "differs"
       if ((reason === "same" && !wasCompared) || (reason === "dry" && !dry))
         return yield* frames.violation("SKIP of a file without a valid reason")
       // A partial file is of no use if the whole file exists, or the source has changed.
       if (reason === "same" || reason === "changed") partial?.discard()
       else partial?.keepOrDiscard()
+      charge?.cancel()
       yield* progress.skipped(index, reason)
       if (reason === "same") progress.reused(entry.size)
       if (reason === "same" && as !== undefined)

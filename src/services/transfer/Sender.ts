@@ -26,10 +26,15 @@ import type { TransferProgress } from "./TransferProgress.ts"
 export interface SenderOptions {
   readonly channel: Channel
   readonly frames: Frames
-  /** In the order of a manifest. */
+  /** In the order of a manifest; complete when `walk` has completed. */
   readonly sources: ReadonlyArray<SourceEntry>
-  /** Reported to the receiver. */
-  readonly leftOut: ReadonlyArray<Messages.LeftOut>
+  /** Reported to the receiver, and then removed. */
+  readonly leftOut: Array<Messages.LeftOut>
+  /**
+   * Adds to `sources` and `leftOut`, and runs the effect at intervals: it sends what was added so
+   * far, and waits for a receiver that is slower. Default: they are complete.
+   */
+  readonly walk?: (sendFound: Effect.Effect<void>) => Effect.Effect<void, TransferStopped>
   /** Sends the manifest only. */
   readonly dry: boolean
   readonly progress: TransferProgress
@@ -44,7 +49,9 @@ export const send = (options: SenderOptions): Effect.Effect<void, SenderError> =
   Effect.suspend(() => {
     const sender = new Sender(options)
     // The reading fiber reports a lost connection: the receiver may have sent the reason.
-    const content = Effect.catchAll(sender.content, () => Effect.never)
+    const content = Effect.catchAll(sender.content, (error) =>
+      error._tag === "TransferStopped" ? Effect.fail(error) : Effect.never
+    )
     return Effect.raceFirst(Effect.zipRight(content, Effect.never), sender.answers.run)
   })
 
@@ -55,6 +62,10 @@ class Sender {
   /** Small frames that are written together. */
   #batch: Array<Uint8Array> = []
   #batchBytes = 0
+  /** Number of sources whose entry was sent. */
+  #listed = 0
+  /** Something exists of what is sent. */
+  #hasFound = false
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -62,13 +73,14 @@ class Sender {
   }
 
   /** Sends the manifest, each file that is wanted, and TRANSFEREND. */
-  get content(): Effect.Effect<void, ChannelError> {
+  get content(): Effect.Effect<void, ChannelError | TransferStopped> {
     return Effect.gen(this, function* () {
-      const { channel, sources, leftOut } = this.#options
-      for (const omission of leftOut)
-        yield* this.#queue(frame(FrameType.LeftOut, Messages.encodeLeftOut(omission)))
-      for (const body of Manifest.encode(entriesOf(sources)))
-        yield* this.#queue(frame(FrameType.Entries, body))
+      const { channel, sources, walk } = this.#options
+      // A write that fails has no reader left, and the reading fiber ends the walk.
+      const sendFound = Effect.catchAll(this.#sendFound, () => Effect.never)
+      if (walk !== undefined) yield* walk(sendFound)
+      yield* this.#sendFound
+      this.answers.allowAnswers()
       const bytes = sources.reduce((sum, { entry }) => sum + entry.size, 0)
       const totals = Messages.encodeManifestEnd(sources.length, bytes)
       yield* this.#queue(frame(FrameType.ManifestEnd, totals))
@@ -79,6 +91,25 @@ class Sender {
       yield* this.#flush
       this.answers.markEndSent()
       yield* channel.write(frame(FrameType.TransferEnd))
+    })
+  }
+
+  /**
+   * Sends the entries that were found since the last time. While everything is missing nothing is
+   * sent: then the whole request fails.
+   */
+  get #sendFound(): Effect.Effect<void, ChannelError> {
+    return Effect.gen(this, function* () {
+      const { sources, leftOut } = this.#options
+      const isMissing = sources.length === 0 && leftOut.every(({ reason }) => reason === "missing")
+      if (isMissing && !this.#hasFound) return
+      this.#hasFound = true
+      for (const omission of leftOut.splice(0))
+        yield* this.#queue(frame(FrameType.LeftOut, Messages.encodeLeftOut(omission)))
+      const found = sources.slice(this.#listed)
+      this.#listed = sources.length
+      for (const body of Manifest.encode(found.map(({ entry }) => entry)))
+        yield* this.#queue(frame(FrameType.Entries, body))
     })
   }
 
@@ -224,8 +255,4 @@ const readSmall = ({ fd }: OpenSource, size: number): Buffer | undefined => {
   } catch {
     return undefined
   }
-}
-
-function* entriesOf(sources: ReadonlyArray<SourceEntry>): Generator<Manifest.Entry> {
-  for (const { entry } of sources) yield entry
 }

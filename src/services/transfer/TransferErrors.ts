@@ -83,7 +83,8 @@ const stopSentences: Readonly<Record<StopReason, (peer: string) => string>> = {
     `"access" to read or write, "overwrite" to replace files`,
   tooMuch: (peer) =>
     `too many files for one transfer (limit of ${peer}: ` +
-    `${protocolLimits.entries.toLocaleString("en-US")}); transfer them in parts`,
+    `${protocolLimits.entries.toLocaleString("en-US")}, and fewer while other transfers of the ` +
+    `same key run); transfer them in parts, or later`,
   diskFailed: (peer) => `the disk of ${peer} failed; its log has the reason`,
   notFound: (peer) => `not found on ${peer}`
 }

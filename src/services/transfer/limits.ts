@@ -62,5 +62,15 @@ export const limits = {
   /** Most numbered names, `report (1).txt`, that are tried for a file whose name is taken. */
   renameAttempts: 1000,
   /** Bytes that a quota charges for each file, folder and link besides a file's content. */
-  entryBytes: 4096
+  entryBytes: 4096,
+  /**
+   * Memory of a session besides its manifest, which counts against its peer: `pieceBuffers`, a
+   * buffer for comparing, and one frame.
+   */
+  sessionMemory: 5 * 1024 * 1024,
+  /** Memory of an entry of a manifest, and of each character of its path, in bytes. */
+  entryMemory: 256,
+  characterMemory: 4,
+  /** Memory of the digest of a block that an answer has, in bytes. */
+  digestMemory: 160
 } as const

@@ -42,7 +42,10 @@ export interface SpliceOptions<E> {
    * the splice. Without `check` every CONTROL message breaks the protocol.
    */
   readonly check?: ((item: ChannelItem | undefined) => E | undefined) | undefined
-  /** Returns for how many milliseconds to stop reading the channel after these bytes. */
+  /**
+   * Counts bytes of either direction, and returns for how many milliseconds to stop reading both.
+   * After that time it is called with 0.
+   */
   readonly throttle?: ((bytes: number) => number) | undefined
   /** Time within which the channel's first item must arrive, and the error otherwise. */
   readonly firstItem?: { readonly millis: number; readonly onTimeout: () => E } | undefined
@@ -131,7 +134,7 @@ class Splice<E> {
       item: (item) => this.#fromChannel(item),
       drained: () => {
         this.#channelFull = false
-        if (!this.#over) this.#plain.resume()
+        this.#resumePlain()
       },
       end: () => this.#endFromChannel(),
       closed: (error) => {
@@ -187,39 +190,55 @@ class Splice<E> {
   }
 
   #toPlain(bytes: Uint8Array): void {
-    const { onBytes, throttle } = this.#options
     const { length } = bytes
     this.#active = true
-    onBytes.toPlain(length)
+    this.#options.onBytes.toPlain(length)
     // Each opened record has memory of its own, which may be released once it is written.
     if (!this.#plain.write(bytes, () => release(bytes))) {
       this.#plainFull = true
       this.#channel.flow.pause()
     }
-    const millis = throttle?.(length) ?? 0
-    if (millis > 0) this.#throttle(millis)
+    this.#spend(length)
   }
 
   #fromPlain(bytes: Uint8Array): void {
     if (this.#over) return
     this.#active = true
     this.#untouched = false
-    this.#options.onBytes.toChannel(bytes.length)
-    if (this.#channel.flow.write(bytes, () => this.#plain.release(bytes))) return
-    this.#channelFull = true
-    this.#plain.pause()
+    const { length } = bytes
+    this.#options.onBytes.toChannel(length)
+    if (!this.#channel.flow.write(bytes, () => this.#plain.release(bytes))) {
+      this.#channelFull = true
+      this.#plain.pause()
+    }
+    this.#spend(length)
   }
 
   #resumeChannel(): void {
     if (!this.#over && !this.#plainFull && !this.#throttled) this.#channel.flow.resume()
   }
 
+  #resumePlain(): void {
+    if (!this.#over && !this.#channelFull && !this.#throttled) this.#plain.resume()
+  }
+
+  #spend(bytes: number): void {
+    const millis = this.#options.throttle?.(bytes) ?? 0
+    if (millis > 0 && !this.#throttled && !this.#over) this.#throttle(millis)
+  }
+
   #throttle(millis: number): void {
     this.#throttled = true
     this.#channel.flow.pause()
+    this.#plain.pause()
     this.#stopThrottle = this.#timers.schedule(millis, () => {
+      // A stream that waits for its limit is not idle.
+      this.#active = true
+      const more = this.#options.throttle?.(0) ?? 0
+      if (more > 0) return this.#throttle(more)
       this.#throttled = false
       this.#resumeChannel()
+      this.#resumePlain()
     })
   }
 

@@ -17,7 +17,7 @@ import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { NotServed, opening, type Service, type ServiceSession } from "../Service.ts"
 import { splice, type TunnelIdle } from "./Splice.ts"
-import { spendBytes } from "../rules.ts"
+import { throttleMillis } from "../rules.ts"
 import { name as serviceName, ruleOptions, takeConnection, targetRefusal } from "./rules.ts"
 import { trafficCounter } from "./traffic.ts"
 import { decode, encode, type FailureReason } from "./Messages.ts"
@@ -25,9 +25,7 @@ import { decode, encode, type FailureReason } from "./Messages.ts"
 /** Every limit of the service, by name. */
 export const limits = {
   /** A connection without traffic for this long is ended. */
-  idle: "24 hours",
-  /** Pause before a peer over its byte limit is read again, in milliseconds. */
-  throttleMillis: 1000
+  idle: "24 hours"
 } as const
 
 /** An address that clients may reach through the server. */
@@ -147,9 +145,7 @@ const forward = (
         onBytes: { toPlain: traffic.toTarget, toChannel: traffic.fromTarget },
         idle,
         throttle:
-          peerSession === undefined
-            ? undefined
-            : (bytes) => (spendBytes(peerSession, bytes) ? 0 : limits.throttleMillis)
+          peerSession === undefined ? undefined : (bytes) => throttleMillis(peerSession, bytes)
       }
     )
   })

@@ -28,6 +28,7 @@ import * as FileClient from "../../../src/services/transfer/FileClient.ts"
 import * as FileService from "../../../src/services/transfer/FileService.ts"
 import { FileWalker } from "../../../src/services/transfer/FileWalker.ts"
 import type { LinkPolicy, Policy } from "../../../src/services/transfer/Messages.ts"
+import * as Names from "../../../src/services/transfer/Names.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import type { TransferProgress } from "../../../src/services/transfer/TransferProgress.ts"
@@ -81,9 +82,11 @@ export const snapshot = (
   return lines.sort()
 }
 
-/** Lists the partial files below a folder. */
+/** Lists the partial files below a folder, without their locks. */
 export const partialFilesIn = (at: string): ReadonlyArray<string> =>
-  readdirSync(at, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".part"))
+  readdirSync(at, { recursive: true, encoding: "utf8" }).filter(
+    (name) => name.endsWith(".part") && !Names.isLock(path.basename(name))
+  )
 
 export interface FileServer {
   readonly address: Address
@@ -95,7 +98,8 @@ export interface FileServer {
 /** Starts a server with the file service; with `rules` it knows one client by its key. */
 export const serveFiles = (
   top: string,
-  rules?: RuleValues
+  rules?: RuleValues,
+  options: Partial<Server.ServeOptions> = {}
 ): Effect.Effect<FileServer, unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const events: Array<Server.ServerEvent> = []
@@ -113,6 +117,7 @@ export const serveFiles = (
         address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
         keys: { ...serverKeys, ...(peers === undefined ? {} : { authorize: peers.authorize }) },
         ...(peers === undefined ? {} : { peers }),
+        ...options,
         services: [
           FileService.service({
             folder: top,

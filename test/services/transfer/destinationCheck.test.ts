@@ -12,13 +12,10 @@ import {
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import {
-  costOf,
-  DestinationCheck,
-  type Quota
-} from "../../../src/services/transfer/DestinationCheck.ts"
+import { DestinationCheck } from "../../../src/services/transfer/DestinationCheck.ts"
 import type { Entry, Kind } from "../../../src/services/transfer/Manifest.ts"
 import { policies, type Policy } from "../../../src/services/transfer/Messages.ts"
+import { costOf, noCharge, type Quota, type Upload } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { TransferRecord } from "./Transfers.ts"
@@ -123,16 +120,28 @@ describe("a file", () => {
     Effect.gen(function* () {
       writeFileSync(at("file"), "1234567")
       const entry = entryOf("file", "file", { size: 10 })
-      const charged: Array<unknown> = []
+      const charged: Array<Upload> = []
       const quota: Quota = {
-        reserve: (name, cost, counted) => charged.push([name, cost, counted]) > 0,
-        add: (cost) => charged.push(cost) > 0
+        charge: (upload) => {
+          charged.push(upload)
+          return noCharge
+        },
+        add: () => true,
+        remove: () => {}
       }
+      const large = { size: 9 * 1024 * 1024 }
       yield* answerFor(entry, { policy: "overwrite", quota })
       yield* answerFor(entry, { policy: "rename", quota })
       yield* answerFor(entryOf("file", "new", { size: 10 }), { policy: "rename", quota })
-      expect(charged).toEqual([["file", costOf(10), costOf(7)], costOf(10), ["new", costOf(10), 0]])
-      const full: Quota = { reserve: () => false, add: () => false }
+      // It may be cut, and its partial file then stands beside the file that is there.
+      yield* answerFor(entryOf("file", "file", large), { policy: "overwrite", quota })
+      expect(charged).toEqual([
+        { cost: costOf(10), partialCost: 0, replaces: { path: "file", cost: costOf(7) } },
+        { cost: costOf(10), partialCost: 0 },
+        { cost: costOf(10), partialCost: 0 },
+        { cost: costOf(large.size), partialCost: 0 }
+      ])
+      const full: Quota = { charge: () => undefined, add: () => false, remove: () => {} }
       expect(yield* answerFor(entry, { policy: "overwrite", quota: full })).toBe("quota")
       expect(yield* answerFor(entry, { policy: "rename", quota: full })).toBe("quota")
     })

@@ -14,10 +14,12 @@ import files from "node:fs"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { FileWalker, openSource } from "../../../src/services/transfer/FileWalker.ts"
 import type { LinkPolicy } from "../../../src/services/transfer/Messages.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
+import { waitUntil } from "../../../src/testing/steps.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
@@ -95,6 +97,131 @@ describe("a walk", () => {
       expect(own.sent).toContain("file out/secret")
       own.close()
       expect((yield* walk("skip")).leftOut.length).toBe(4)
+    })
+  )
+})
+
+describe("a pull", () => {
+  const paths = (...texts: ReadonlyArray<string>) =>
+    texts.map((text) => SafePath.local(text) ?? SafePath.root)
+  /** Walks as the server of a pull does, with memory for `entries` short entries. */
+  const request = (
+    requested: ReadonlyArray<SafePath>,
+    { links = "skip" as LinkPolicy, entries = Infinity, turn = Effect.void } = {}
+  ) => {
+    let left = entries
+    const walker = new FileWalker(links, directories, () => left-- > 0)
+    const sent = () => walker.sources.map(({ entry }) => entry.path.text)
+    const leftOut = () => walker.leftOut.map(({ reason, path: omitted }) => `${reason} ${omitted}`)
+    return { walker, sent, leftOut, walk: walker.addRequested(directories, requested, turn) }
+  }
+  const stopped = (reason: string) => ({ _tag: "TransferStopped", reason, side: "here" })
+
+  it.effect("of the same paths walks each once", () =>
+    Effect.gen(function* () {
+      mkdirSync(at("in"))
+      writeFileSync(at("in/file"), "text")
+      writeFileSync(at("other"), "text")
+      symlinkSync("other", at("link"))
+      const { walk, sent, leftOut } = request(
+        paths(
+          ...Array.from({ length: 1000 }, () => ""),
+          "in",
+          "in",
+          "link",
+          "other",
+          "gone",
+          "gone"
+        )
+      )
+      yield* walk
+      expect(sent()).toEqual(["in", "in/file", "other"])
+      expect(leftOut()).toEqual(["missing gone", "link link"])
+    })
+  )
+
+  it.effect("sends its entries in the order of a manifest, whatever order it has", () =>
+    Effect.gen(function* () {
+      for (const name of ["b", "a", "c"]) {
+        mkdirSync(at(name))
+        writeFileSync(at(`${name}/file`), "text")
+      }
+      const { walk, sent } = request(paths("c", "a/file", "b"))
+      yield* walk
+      expect(sent()).toEqual(["b", "b/file", "c", "c/file", "file"])
+    })
+  )
+
+  it.effect("of two paths with one last name sends the first that exists", () =>
+    Effect.gen(function* () {
+      for (const name of ["a", "b", "c"]) mkdirSync(at(name))
+      for (const name of ["b", "c"]) writeFileSync(at(`${name}/same`), name)
+      const { walk, walker, leftOut } = request(paths("a/same", "b/same", "c/same"))
+      yield* walk
+      expect(walker.sources.map(({ source }) => source.text)).toEqual(["b/same"])
+      expect(leftOut()).toEqual(["missing same", "twice same"])
+    })
+  )
+
+  it.effect("of nothing that exists fails, and of something reports the rest", () =>
+    Effect.gen(function* () {
+      expect(yield* Effect.flip(request(paths("a", "b")).walk)).toMatchObject(stopped("notFound"))
+      writeFileSync(at("b"), "text")
+      const { walk, leftOut } = request(paths("a", "b"))
+      yield* walk
+      expect(leftOut()).toEqual(["missing a"])
+      // An empty folder exists.
+      rmSync(at("b"))
+      yield* request(paths("")).walk
+    })
+  )
+
+  it.effect("through links that lead to each other ends at the limit of memory", () =>
+    Effect.gen(function* () {
+      // 2^30 paths in 30 folders.
+      for (let level = 0; level < 30; level++) {
+        mkdirSync(at(`d${level}`))
+        for (const side of ["l", "r"]) symlinkSync(`../d${level + 1}`, at(`d${level}/${side}`))
+      }
+      const { walk } = request(paths("d0"), { links: "follow", entries: 2000 })
+      expect(yield* Effect.flip(walk)).toMatchObject(stopped("tooMuch"))
+    })
+  )
+
+  it.effect("of links with long paths ends at the limit of a manifest", () =>
+    Effect.gen(function* () {
+      const names = Array.from({ length: 15 }, () => "d".repeat(255))
+      mkdirSync(at(names.join("/")), { recursive: true })
+      const deep = new SafeDirectories(path.join(folder(), "top"))
+      const parent = deep.get(SafePath.local(names.join("/")) ?? SafePath.root)
+      for (let count = 0; count < 9000; count++)
+        symlinkSync("x", parent.pathOf(`l${count.toString().padStart(5, "0")}`))
+      deep.close()
+      const { walk, walker } = request(paths(""))
+      expect(yield* Effect.flip(walk)).toMatchObject(stopped("tooMuch"))
+      expect(walker.leftOut.length).toBeLessThan(9000)
+    })
+  )
+
+  it.live("waits while its entries cannot be sent, and closes what it has open", () =>
+    Effect.gen(function* () {
+      mkdirSync(at("many"))
+      for (let count = 0; count < 2000; count++) writeFileSync(at(`many/${count}`), "")
+      const openNow = () =>
+        process.platform === "linux" ? files.readdirSync("/proc/self/fd").length : 0
+      const before = openNow()
+      let turns = 0
+      const { walk, sent } = request(paths("many"), {
+        // The receiver takes the entries of some turns, and no more.
+        turn: Effect.suspend(() => (++turns > 9 ? Effect.never : Effect.void))
+      })
+      const walking = yield* Effect.fork(walk)
+      yield* waitUntil("a walk that waits", () => turns === 10)
+      yield* Effect.sleep("50 millis")
+      expect([turns, sent().length < 2001]).toEqual([10, true])
+      yield* Fiber.interrupt(walking)
+      // The folder itself stays open for its files.
+      expect(openNow()).toBeLessThanOrEqual(before + 1)
     })
   )
 })

@@ -4,10 +4,10 @@ import path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FastCheck from "effect/FastCheck"
 import * as Scope from "effect/Scope"
-import { costOf, type Quota } from "../../../src/services/transfer/DestinationCheck.ts"
 import { limits } from "../../../src/services/transfer/limits.ts"
-import { Quotas } from "../../../src/services/transfer/Quotas.ts"
+import { costOf, Quotas, type Charge, type Quota } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
@@ -37,33 +37,85 @@ it.scoped("a file, folder and link cost their bytes and an entry each", () =>
   })
 )
 
-it.scoped("a path is charged once, however often it is stored, and pays the difference", () =>
+/** Charges an upload; undefined if it does not fit. */
+const charge = (quota: Quota, cost: number, partialCost = 0) => quota.charge({ cost, partialCost })
+const replacing = (quota: Quota, cost: number, replaced: number, path = "a") =>
+  quota.charge({ cost, partialCost: 0, replaces: { path, cost: replaced } })
+
+it.scoped("each upload is charged, also of the same path, until it has settled", () =>
   Effect.gen(function* () {
     const quota = yield* openIn(new Quotas(), 1000)
-    expect(quota.reserve("a", 400, 0)).toBe(true)
-    // Again: an interrupted transfer, or another session.
-    expect(quota.reserve("a", 400, 0)).toBe(true)
-    expect(quota.reserve("b", 400, 0)).toBe(true)
-    expect(quota.reserve("c", 201, 0)).toBe(false)
-    expect(quota.reserve("a", 601, 0)).toBe(false)
-    expect(quota.reserve("a", 600, 0)).toBe(true)
-    expect(quota.reserve("c", 1, 0)).toBe(false)
+    const [first, second] = [charge(quota, 400), charge(quota, 400)]
+    expect(charge(quota, 201)).toBeUndefined()
+    // Cut: nothing stays of it. Once is enough.
+    first?.settle(0)
+    first?.settle(0)
+    expect(charge(quota, 601)).toBeUndefined()
+    expect(charge(quota, 600)).toBeDefined()
+    // Stored.
+    second?.settle(400)
+    expect(quota.add(1)).toBe(false)
   })
 )
 
-it.scoped("what is counted already is not charged again; less gives nothing back", () =>
+it.scoped("a partial file counts as what it has, and the upload that resumes it as the rest", () =>
+  Effect.gen(function* () {
+    writeFileSync(path.join(folder(), "partial"), "x".repeat(300))
+    const quota = yield* openIn(new Quotas(), entry + 500)
+    expect(charge(quota, entry + 501, entry + 300)).toBeUndefined()
+    const upload = charge(quota, entry + 500, entry + 300)
+    expect(quota.add(1)).toBe(false)
+    // Cut again, and kept.
+    upload?.settle(entry + 400)
+    expect([quota.add(101), quota.add(100)]).toEqual([false, true])
+  })
+)
+
+it.scoped("a partial file that another session has changed meanwhile is counted again", () =>
+  Effect.gen(function* () {
+    const quota = yield* openIn(new Quotas(), 1000)
+    const other = charge(quota, 500)
+    const upload = charge(quota, 500)
+    other?.settle(200)
+    expect(upload?.recount(200)).toBe(true)
+    expect([quota.add(501), quota.add(500)]).toEqual([false, true])
+    upload?.cancel()
+    expect([quota.add(301), quota.add(300)]).toEqual([false, true])
+  })
+)
+
+it.scoped("a partial file that is gone must fit again", () =>
+  Effect.gen(function* () {
+    writeFileSync(path.join(folder(), "partial"), "x".repeat(300))
+    const quota = yield* openIn(new Quotas(), entry + 500)
+    const upload = charge(quota, entry + 500, entry + 300)
+    expect(upload?.recount(0)).toBe(false)
+    // The file was removed after it was counted: only the rest had been reserved.
+    upload?.settle(0)
+    quota.remove(entry + 300)
+    expect([quota.add(entry + 501), quota.add(entry + 500)]).toEqual([false, true])
+  })
+)
+
+it.scoped("a file that is replaced is not charged again, for one upload at a time", () =>
   Effect.gen(function* () {
     writeFileSync(path.join(folder(), "a"), "x".repeat(500))
     const quota = yield* openIn(new Quotas(), entry + 600)
-    // Replaced by as much, by less, and by more.
-    expect(quota.reserve("a", entry + 500, entry + 500)).toBe(true)
-    expect(quota.reserve("a", entry, entry + 500)).toBe(true)
+    // By as much, by less, and by more, in a folder that has 100 bytes left.
+    const first = replacing(quota, entry + 500, entry + 500)
+    expect(first).toBeDefined()
+    expect(replacing(quota, entry + 500, entry + 500)).toBeUndefined()
     expect(quota.add(101)).toBe(false)
-    expect(quota.reserve("a", entry + 600, entry + 500)).toBe(true)
+    // It has replaced the file by as much.
+    first?.settle(0)
+    replacing(quota, entry + 400, entry + 500)?.settle(-100)
+    const larger = replacing(quota, entry + 600, entry + 400)
+    expect([quota.add(1), larger === undefined]).toEqual([false, false])
+    larger?.settle(200)
     expect(quota.add(1)).toBe(false)
     // A folder that is full accepts what needs nothing more.
-    expect(quota.reserve("a", entry + 600, entry + 500)).toBe(true)
-    expect(quota.reserve("b", 0, 0)).toBe(true)
+    expect(replacing(quota, entry + 600, entry + 600)).toBeDefined()
+    expect(replacing(quota, 0, 0, "b")).toBeDefined()
   })
 )
 
@@ -71,10 +123,51 @@ it.scoped("an existing folder over its quota accepts only what needs no more", (
   Effect.gen(function* () {
     writeFileSync(path.join(folder(), "a"), "x".repeat(500))
     const quota = yield* openIn(new Quotas(), 100)
-    expect(quota.reserve("a", entry + 500, entry + 500)).toBe(true)
-    expect(quota.reserve("a", entry + 400, entry + 500)).toBe(true)
-    expect(quota.reserve("a", entry + 501, entry + 500)).toBe(false)
+    replacing(quota, entry + 500, entry + 500)?.cancel()
+    expect(replacing(quota, entry + 501, entry + 500)).toBeUndefined()
+    expect(replacing(quota, entry + 400, entry + 500)).toBeDefined()
   })
+)
+
+const total = 10_000
+it.scoped.prop(
+  "reservations and files together never exceed the quota",
+  {
+    steps: FastCheck.array(
+      FastCheck.record({
+        upload: FastCheck.nat(5),
+        cost: FastCheck.integer({ min: 1, max: 6000 }),
+        kept: FastCheck.nat(100)
+      }),
+      { maxLength: 60 }
+    )
+  },
+  ({ steps }) =>
+    Effect.gen(function* () {
+      const quota = yield* openIn(new Quotas(), total)
+      const open = new Map<number, { readonly charge: Charge; readonly cost: number }>()
+      let stored = 0
+      for (const { upload, cost, kept } of steps) {
+        const one = open.get(upload)
+        if (one === undefined) {
+          const charged = charge(quota, cost)
+          if (charged !== undefined) open.set(upload, { charge: charged, cost })
+        } else {
+          // Some or all of it stays.
+          const taken = Math.floor((one.cost * kept) / 100)
+          one.charge.settle(taken)
+          stored += taken
+          open.delete(upload)
+        }
+        const reserved = [...open.values()].reduce((sum, each) => sum + each.cost, 0)
+        expect(stored + reserved).toBeLessThanOrEqual(total)
+      }
+      for (const one of open.values()) one.charge.cancel()
+      expect([quota.add(total - stored + 1), quota.add(total - stored)]).toEqual([
+        false,
+        stored <= total
+      ])
+    })
 )
 
 it.effect("sessions share what is used; the folder is counted again after the last one", () =>

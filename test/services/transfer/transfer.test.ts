@@ -15,6 +15,7 @@ import {
 } from "node:fs"
 import path from "node:path"
 import { it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
@@ -432,7 +433,7 @@ describe("the rules of a peer", () => {
       const first = yield* Effect.fork(enter)
       const others = yield* Effect.fork(
         Effect.all(
-          ["a", "b", "c"].map((name) => Effect.map(enter, (quota) => quota.reserve(name, 60, 0))),
+          ["a", "b", "c"].map(() => Effect.map(enter, (quota) => quota.add(60))),
           { concurrency: 3 }
         )
       )
@@ -440,6 +441,25 @@ describe("the rules of a peer", () => {
       yield* Fiber.interrupt(first)
       expect(yield* Fiber.join(others)).toEqual([true, false, false])
     })
+  )
+
+  it.scopedLive("slow a transfer down to its bytes per minute, in both directions", () =>
+    Effect.gen(function* () {
+      const perMinute = 600 * 1024
+      const { address, write, local, remote } = yield* setUp({ bytesPerMinute: perMinute })
+      const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.map(Effect.timed(effect), ([elapsed]) => Duration.toMillis(elapsed))
+      // The allowance of a minute passes at once; what exceeds it waits: 15 KiB for 1.5 s.
+      const pushed = yield* timed(
+        pushPaths(address, [write("a", "x".repeat(perMinute + 15 * 1024))])
+      )
+      expect(pushed).toBeGreaterThan(1400)
+      expect(pushed).toBeLessThan(5000)
+      writeFileSync(path.join(remote, "b"), "y".repeat(15 * 1024))
+      const pulled = yield* timed(pullPaths(address, ["b"], local))
+      expect(pulled).toBeGreaterThan(1000)
+      expect(readFileSync(path.join(local, "b"), "utf8")).toBe("y".repeat(15 * 1024))
+    }).pipe(memory)
   )
 
   it.scopedLive("never allow a client of the shared key to overwrite", () =>

@@ -246,6 +246,31 @@ describe("the rules", () => {
       expect(held).toBeLessThan(1024 * 1024)
     }).pipe(memory)
   )
+
+  it.scopedLive("limit bytes per minute by slowing the target down, to the rate itself", () =>
+    Effect.gen(function* () {
+      const perMinute = 12 * 1024 * 1024
+      const { both } = yield* rig({ rules: { bytesPerMinute: perMinute } })
+      const { client, target } = yield* both
+      let got = 0
+      yield* Effect.fork(
+        Effect.forever(Effect.map(client.connection.read, (chunk) => (got += chunk?.length ?? 0)))
+      )
+      yield* Effect.fork(
+        Effect.forever(Effect.suspend(() => target.connection.write(Buffer.alloc(1024 * 64, 1))))
+      )
+      yield* waitUntil("the allowance", () => got >= perMinute)
+      // What was under way is counted already.
+      yield* pause(1500)
+      const [before, startedAt] = [got, performance.now()]
+      yield* pause(2000)
+      const seconds = (performance.now() - startedAt) / 1000
+      const rate = (got - before) / seconds
+      // A pause of a second for each chunk of 64 KiB would be a third of the rate.
+      expect(rate).toBeGreaterThan((perMinute / 60) * 0.5)
+      expect(rate).toBeLessThan((perMinute / 60) * 1.5)
+    }).pipe(memory)
+  )
 })
 
 describe("ready channels", () => {
@@ -321,8 +346,7 @@ describe("a server that allows one channel", () => {
   it.scopedLive("counts as available while that channel is ready", () =>
     Effect.gen(function* () {
       const { pool, reports, events, both } = yield* rig({ pool: 2, rules: { connections: 1 } })
-      const refused = () =>
-        events.filter((event) => event._tag === "SessionEnded" && event.error !== undefined).length
+      const refused = () => events.filter((event) => event._tag === "ConnectionRefused").length
       yield* waitUntil("one ready, and another refused", () => pool.ready() === 1 && refused() >= 2)
       expect(reports).toEqual([])
       yield* both

@@ -1,0 +1,148 @@
+// What one peer may use of a server over all its sessions: connections and memory. A peer at its
+// limit gets an error; the other peers are not affected. PEERS.md section 6.
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import { sourceOf } from "../transports/AdmissionControl.ts"
+import { limits } from "./limits.ts"
+import { RefusedByRules } from "./PeerSessions.ts"
+
+interface SenderNames {
+  /** The name of its key; its address if it has none. */
+  readonly peer: string
+  readonly from: string
+}
+
+/**
+ * Returns the peer that a session counts against: the name of its key. Clients of a shared key
+ * without a name are told apart by the source of their address only: an IPv4 address, an IPv6 /64,
+ * or all clients of a Unix socket.
+ */
+export const budgetKey = ({ peer, from }: SenderNames): string =>
+  peer === from ? `source ${sourceOf(from)}` : `peer ${peer}`
+
+/** The memory of one session, which counts against its peer. */
+export interface SessionMemory {
+  /** Reserves bytes; false if the peer would then hold more than its limit. */
+  readonly reserve: (bytes: number) => boolean
+  /** The same, and waits up to `limits.memoryDeadline` for other sessions to release memory. */
+  readonly reserveOrWait: (bytes: number) => Effect.Effect<boolean>
+  readonly release: (bytes: number) => void
+  /** The limit of the peer, in bytes. */
+  readonly limit: () => number
+}
+
+/** The error of a session whose peer holds as much memory as it may. */
+export const overMemory = (peer: string, { limit }: SessionMemory): RefusedByRules =>
+  new RefusedByRules({
+    peer,
+    reason: `its unfinished requests would exceed ${limit().toLocaleString("en-US")} bytes of memory`
+  })
+
+/** A connection that counts against its peer. */
+export interface PeerPlace {
+  /**
+   * - `entered`: the peer may use it.
+   * - `refused`: the peer has too many; it may be told so.
+   * - `ignored`: too many are being told so; it is reset.
+   */
+  readonly state: "entered" | "refused" | "ignored"
+  readonly memory: SessionMemory
+  /** Gives back the place, and all memory that the session has reserved. */
+  readonly leave: () => void
+}
+
+/** The limits of one peer; read whenever they are needed, because rules may change. */
+export interface PeerLimits {
+  readonly connections: () => number
+  readonly memory: () => number
+}
+
+interface Usage {
+  entered: number
+  refused: number
+  memory: number
+  /** Sessions that wait for memory, oldest first. */
+  readonly waiting: Set<Deferred.Deferred<void>>
+}
+
+/** The usage of each peer that has a connection. */
+export class PeerBudgets {
+  readonly #usages = new Map<string, Usage>()
+
+  /** Number of peers with a connection. */
+  get size(): number {
+    return this.#usages.size
+  }
+
+  /** The number of connections and bytes that a peer uses now. */
+  usedBy(key: string): { readonly connections: number; readonly memory: number } {
+    const usage = this.#usages.get(key)
+    return { connections: usage?.entered ?? 0, memory: usage?.memory ?? 0 }
+  }
+
+  /** Counts a connection of an authenticated peer, until `leave`. */
+  enter(key: string, peerLimits: PeerLimits): PeerPlace {
+    const usage = this.#usages.get(key) ?? newUsage()
+    this.#usages.set(key, usage)
+    const state = stateOf(usage, peerLimits.connections())
+    if (state === "entered") usage.entered++
+    else usage.refused++
+    let reserved = 0
+    let hasLeft = false
+    const release = (bytes: number) => {
+      const released = Math.min(bytes, reserved)
+      reserved -= released
+      usage.memory -= released
+      // Each waiting session tries again, the oldest first.
+      if (released > 0)
+        for (const waiting of usage.waiting) Deferred.unsafeDone(waiting, Effect.void)
+      if (released > 0) usage.waiting.clear()
+    }
+    const reserve = (bytes: number): boolean => {
+      if (hasLeft || usage.memory + bytes > peerLimits.memory()) return false
+      reserved += bytes
+      usage.memory += bytes
+      return true
+    }
+    const reserveOrWait = (bytes: number): Effect.Effect<boolean> => {
+      const attempt: Effect.Effect<boolean> = Effect.suspend(() => {
+        if (reserve(bytes)) return Effect.succeed(true)
+        // What does not fit into an unused budget never will.
+        if (hasLeft || bytes > peerLimits.memory()) return Effect.succeed(false)
+        const released = Deferred.unsafeMake<void>(FiberId.none)
+        usage.waiting.add(released)
+        return Effect.zipRight(
+          Effect.onInterrupt(Deferred.await(released), () =>
+            Effect.sync(() => usage.waiting.delete(released))
+          ),
+          attempt
+        )
+      })
+      return Effect.suspend(() =>
+        reserve(bytes)
+          ? Effect.succeed(true)
+          : Effect.raceFirst(attempt, Effect.as(Effect.sleep(limits.memoryDeadline), false))
+      )
+    }
+    return {
+      state,
+      memory: { reserve, reserveOrWait, release, limit: peerLimits.memory },
+      leave: () => {
+        if (hasLeft) return
+        hasLeft = true
+        release(reserved)
+        if (state === "entered") usage.entered--
+        else usage.refused--
+        if (usage.entered + usage.refused === 0) this.#usages.delete(key)
+      }
+    }
+  }
+}
+
+const newUsage = (): Usage => ({ entered: 0, refused: 0, memory: 0, waiting: new Set() })
+
+const stateOf = ({ entered, refused }: Usage, connections: number): PeerPlace["state"] => {
+  if (entered < connections) return "entered"
+  return refused < limits.refusedConnections ? "refused" : "ignored"
+}

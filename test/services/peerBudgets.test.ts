@@ -1,0 +1,114 @@
+// PeerBudgets: connections and memory of one peer over all its sessions, under TestClock.
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import { limits } from "../../src/services/limits.ts"
+import { budgetKey, PeerBudgets, type PeerPlace } from "../../src/services/PeerBudgets.ts"
+
+const most = (connections: number, memory = 100) => ({
+  connections: () => connections,
+  memory: () => memory
+})
+
+describe("a peer", () => {
+  it("is the name of a key; without a name the source of the address", () => {
+    expect(budgetKey({ peer: "alice", from: "10.0.0.7:41356" })).toBe("peer alice")
+    const shared = (from: string) => budgetKey({ peer: from, from })
+    expect(shared("10.0.0.7:41356")).toBe(shared("10.0.0.7:41357"))
+    expect(shared("[2001:db8::1]:1")).toBe(shared("[2001:db8::2]:1"))
+    expect(shared("10.0.0.7:1")).not.toBe(shared("10.0.0.8:1"))
+    // A client cannot take the name of a source, nor the other way round.
+    expect(shared("10.0.0.7:1")).not.toBe(budgetKey({ peer: "10.0.0.7", from: "10.0.0.9:1" }))
+  })
+})
+
+describe("connections", () => {
+  it("over the limit are refused, then ignored, and others are not affected", () => {
+    const budgets = new PeerBudgets()
+    const enter = () => budgets.enter("alice", most(2))
+    const states = Array.from({ length: 2 + limits.refusedConnections + 2 }, () => enter().state)
+    expect(states.slice(0, 2)).toEqual(["entered", "entered"])
+    expect(states.slice(2, -2).every((state) => state === "refused")).toBe(true)
+    expect(states.slice(-2)).toEqual(["ignored", "ignored"])
+    expect(budgets.enter("bob", most(2)).state).toBe("entered")
+  })
+
+  it("make room when they end, once each, and leave no trace", () => {
+    const budgets = new PeerBudgets()
+    const [first, second] = [budgets.enter("alice", most(1)), budgets.enter("alice", most(1))]
+    second.leave()
+    expect(budgets.enter("alice", most(1)).state).toBe("refused")
+    first.leave()
+    first.leave()
+    const [third, fourth] = [budgets.enter("alice", most(1)), budgets.enter("alice", most(1))]
+    expect([third.state, fourth.state]).toEqual(["entered", "refused"])
+    expect(budgets.usedBy("alice")).toEqual({ connections: 1, memory: 0 })
+  })
+})
+
+describe("memory", () => {
+  it("is shared by the sessions of a peer, and given back when one ends", () => {
+    const budgets = new PeerBudgets()
+    const [one, two] = [budgets.enter("alice", most(9)), budgets.enter("alice", most(9))]
+    const bob = budgets.enter("bob", most(9))
+    expect([one.memory.reserve(60), two.memory.reserve(60)]).toEqual([true, false])
+    expect(bob.memory.reserve(100)).toBe(true)
+    one.leave()
+    expect(two.memory.reserve(100)).toBe(true)
+    expect(one.memory.reserve(1)).toBe(false)
+    two.memory.release(1000)
+    expect(budgets.usedBy("alice").memory).toBe(0)
+  })
+
+  it.effect("is waited for, until the deadline", () =>
+    Effect.gen(function* () {
+      const budgets = new PeerBudgets()
+      const [one, two] = [budgets.enter("alice", most(9)), budgets.enter("alice", most(9))]
+      one.memory.reserve(80)
+      const waits = yield* Effect.fork(two.memory.reserveOrWait(50))
+      yield* TestClock.adjust("1 second")
+      one.memory.release(40)
+      expect(yield* Fiber.join(waits)).toBe(true)
+      const late = yield* Effect.fork(two.memory.reserveOrWait(50))
+      yield* TestClock.adjust(limits.memoryDeadline)
+      expect(yield* Fiber.join(late)).toBe(false)
+      expect(budgets.usedBy("alice").memory).toBe(90)
+      // More than the limit is refused at once.
+      expect(yield* two.memory.reserveOrWait(101)).toBe(false)
+    })
+  )
+
+  it.prop(
+    "never exceeds the limit, and ends with the last session",
+    {
+      steps: FastCheck.array(
+        FastCheck.record({
+          session: FastCheck.nat(3),
+          action: FastCheck.constantFrom("reserve" as const, "release" as const, "leave" as const),
+          bytes: FastCheck.nat(70)
+        }),
+        { maxLength: 100 }
+      )
+    },
+    ({ steps }) => {
+      const budgets = new PeerBudgets()
+      const places = new Map<number, PeerPlace>()
+      for (const { session, action, bytes } of steps) {
+        const place = places.get(session) ?? budgets.enter("alice", most(9))
+        places.set(session, place)
+        if (action === "leave") {
+          place.leave()
+          places.delete(session)
+        } else place.memory[action](bytes)
+        const { memory, connections } = budgets.usedBy("alice")
+        expect(memory).toBeGreaterThanOrEqual(0)
+        expect(memory).toBeLessThanOrEqual(100)
+        expect(connections).toBe(places.size)
+      }
+      for (const place of places.values()) place.leave()
+      expect(budgets.size).toBe(0)
+    }
+  )
+})
