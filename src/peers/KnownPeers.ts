@@ -1,6 +1,5 @@
 // Trust on first use: the server keys that this client knows, in a known_peers file. PEERS.md.
 import { shown } from "../bytes/excerpt.ts"
-import path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -19,15 +18,14 @@ const load = (file: string): Effect.Effect<ReadonlyArray<KnownPeer>, PeersInvali
   Effect.flatMap(PeerFiles.read(file), (text) => parseKnown(file, text))
 
 /**
- * Formats the address under which known_peers lists a server. The path of a Unix socket becomes
- * absolute, so that it is the same in every working directory.
+ * Formats the address under which known_peers lists a server: every spelling of one address gives
+ * the same text.
  */
-export const addressOf = (address: Address.Address): string =>
-  Address.format(address._tag === "Unix" ? Address.unix(path.resolve(address.path)) : address)
+export const addressOf = Address.canonical
 
 /** The server that `lookUp` looks for. */
 export interface LookUp {
-  /** As `addressOf` formats it. */
+  /** The address, in any spelling. */
   readonly address: string
   /** A public key (sealwire1…), or a name in the file. Default: the keys pinned for the address. */
   readonly peer?: string | undefined
@@ -46,10 +44,11 @@ export interface LookUp {
  */
 export const lookUp = (
   file: string,
-  { address, peer, acceptNew = false }: LookUp
+  { address: given, peer, acceptNew = false }: LookUp
 ): Effect.Effect<ReadonlyArray<KnownPeer>, PeersInvalid | ServerUnknown | ServerKeyWithdrawn> =>
   Effect.gen(function* () {
     const peers = yield* load(file)
+    const address = Address.canonicalText(given)
     const now = yield* Clock.currentTimeMillis
     const publicKey = peer === undefined ? undefined : PublicKey.decode(peer)
     if (publicKey !== undefined) {
@@ -87,7 +86,9 @@ export const find = (
   file: string,
   address: string
 ): Effect.Effect<KnownPeer | undefined, PeersInvalid> =>
-  Effect.map(load(file), (peers) => peers.find((known) => known.address === address))
+  Effect.map(load(file), (peers) =>
+    peers.find((known) => known.address === Address.canonicalText(address))
+  )
 
 /** Formats the source of a known key for errors: `known_peers:3`, or `given` for `LookUp.peer`. */
 export const sourceOf = (file: string, { line }: KnownPeer): string =>
@@ -121,7 +122,7 @@ export const checkPinnable = (
   Effect.gen(function* () {
     yield* checkAddress(file, address)
     const now = yield* Clock.currentTimeMillis
-    yield* evaluate(file, yield* load(file), address, publicKey, now)
+    yield* evaluate(file, yield* load(file), Address.canonicalText(address), publicKey, now)
   })
 
 /**
@@ -135,10 +136,11 @@ export const checkPinnable = (
  */
 export const pin = (
   file: string,
-  address: string,
+  given: string,
   publicKey: Uint8Array
 ): Effect.Effect<Pinned, PeersInvalid | PeersBusy | PinRefused> =>
   Effect.gen(function* () {
+    const address = Address.canonicalText(given)
     yield* checkAddress(file, address)
     const now = yield* Clock.currentTimeMillis
     return yield* PeerFiles.edit(file, parseKnown, (text, peers) =>
@@ -194,7 +196,8 @@ export const difference = (
     if (offered === undefined || expected.some((known) => isSame(known.publicKey, offered)))
       return undefined
     const now = yield* Clock.currentTimeMillis
-    const withdrawn = findWithdrawn(file, yield* load(file), address, offered, now)
+    const peers = yield* load(file)
+    const withdrawn = findWithdrawn(file, peers, Address.canonicalText(address), offered, now)
     return withdrawn ?? changedError(file, expected[0], offered)
   })
 

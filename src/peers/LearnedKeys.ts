@@ -4,6 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as UtcDate from "../keys/UtcDate.ts"
+import * as Address from "../transports/Address.ts"
 import * as PeerEdits from "./PeerEdits.ts"
 import * as PeerFiles from "./PeerFiles.ts"
 import type { PeersBusy } from "./PeerLock.ts"
@@ -55,12 +56,13 @@ export interface Learned {
  */
 export const learn = (
   file: string,
-  address: string,
+  given: string,
   shown: Uint8Array,
   keys: ReadonlyArray<ServerKey>
 ): Effect.Effect<Learned | undefined, PeersInvalid | PeersBusy> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
+    const address = Address.canonicalText(given)
     const changesOf = (peers: ReadonlyArray<KnownPeer>) =>
       changesFrom(peers, address, shown, keys, now)
     const read = yield* PeerFiles.read(file)

@@ -9,6 +9,7 @@ import * as Pin from "./Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { Rules } from "./Rules.ts"
 import { excerpt, quoted, shown } from "../bytes/excerpt.ts"
+import * as Address from "../transports/Address.ts"
 
 /**
  * A line of `authorized_peers`: a key of an authorized client. A client with several keys has
@@ -81,11 +82,14 @@ export const parseAuthorized =
 
 /**
  * Parses known_peers. A line is `options address public-key name`; a name belongs to one address,
- * and an address has no key twice.
+ * and an address has no key twice. Addresses in other spellings are read as the canonical one; two
+ * names with different keys for one address in two spellings are refused: one was pinned while the
+ * other was not recognized.
  */
 export const parseKnown: Parse<KnownPeer> = (file, text) => {
   const lines = new Map<string, number>()
   const names = new Map<string, KnownPeer>()
+  const pins: Array<SpelledPeer> = []
   return each(file, text, (line) => {
     const parts = partsOf(line, 1, Pin.options, "address public-key name")
     if (Either.isLeft(parts)) return parts.left
@@ -98,12 +102,19 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
       }
     lines.set(`${first.text} ${key.text}`, line.number)
     const peer = {
-      address: first.text,
+      address: Address.canonicalText(first.text),
       publicKey,
       name: name.text,
       pin: Pin.fromOptions(options),
       line: line.number
     }
+    const other = pins.find((one) => isConflict(one, { ...peer, spelling: first.text }))
+    if (other !== undefined)
+      return {
+        column: first.column,
+        detail: `the same address as ${other.spelling} on line ${other.line}, with another key; one of the two is not the server's: remove it`
+      }
+    pins.push({ ...peer, spelling: first.text })
     const namesake = names.get(peer.name)
     if (namesake === undefined) names.set(peer.name, peer)
     return namesake === undefined || namesake.address === peer.address
@@ -113,6 +124,20 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
           detail: `this name is already used on line ${namesake.line}, for another address`
         }
   })
+}
+
+/** True for two pins of one address that could not know of each other. */
+const isConflict = (one: SpelledPeer, other: SpelledPeer): boolean =>
+  one.address === other.address &&
+  one.spelling !== other.spelling &&
+  one.name !== other.name &&
+  one.pin.revoked === undefined &&
+  other.pin.revoked === undefined &&
+  Buffer.compare(one.publicKey, other.publicKey) !== 0
+
+/** A pin, and its address as the line has it. */
+interface SpelledPeer extends KnownPeer {
+  readonly spelling: string
 }
 
 export const formatAuthorized = (publicKey: Uint8Array, name: string, options = ""): string =>

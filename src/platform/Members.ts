@@ -10,6 +10,7 @@ import { expected, isName } from "../peers/PeerName.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
 import { unrestricted, type Rules } from "../peers/Rules.ts"
 import { excerpt, shown } from "../bytes/excerpt.ts"
+import * as Address from "../transports/Address.ts"
 import { PeerSessions } from "../services/PeerSessions.ts"
 
 /** A process of a cluster. */
@@ -146,9 +147,9 @@ export class Members {
   }
 }
 
-/** Formats as transports do: "10.0.0.1:34431", "[::1]:34431". */
+/** Formats as transports do, in one form for every spelling: "10.0.0.1:34431", "[::1]:34431". */
 export const formatAddress = ({ host, port }: RunnerAddress): string =>
-  `${host.includes(":") ? `[${host}]` : host}:${port}`
+  Address.format(Address.tcp(host, port))
 
 interface MemberIndex {
   readonly callers: PeerList

@@ -17,7 +17,7 @@ import type { PrologueFields } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
 import type { Suite } from "../channel/Suite.ts"
 import type { ServerKey } from "../peers/KnownPeers.ts"
-import { format, type Address } from "../transports/Address.ts"
+import { canonical, type Address } from "../transports/Address.ts"
 import { Timers } from "../transports/Timers.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
@@ -96,7 +96,7 @@ export const dial = <E = never, R = never>(
     spanned("sealwire.connect", () => ({
       kind: "client",
       attributes: {
-        "server.address": format(address),
+        "server.address": canonical(address),
         "sealwire.suite": checkKeys(keys).name,
         "sealwire.opening": opening
       }

@@ -1,8 +1,12 @@
 // Addresses to connect to and to listen on, and their text form.
 import { quoted, shown } from "../bytes/excerpt.ts"
 import { isIPv4, isIPv6 } from "node:net"
+import { resolve } from "node:path"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
+import { canonicalHost } from "./canonicalHost.ts"
+
+export { isIp } from "./canonicalHost.ts"
 
 /** An address to connect to or to listen on. */
 export type Address =
@@ -11,8 +15,16 @@ export type Address =
   /** A listening socket that this process inherited: its descriptor, or its name from systemd. */
   | { readonly _tag: "Inherited"; readonly socket: number | string }
 
-/** A host, as a name or an IP address, and a port. Port 0 selects a free port to listen on. */
-export const tcp = (host: string, port: number): Address => ({ _tag: "Tcp", host, port })
+/**
+ * A host, as a name or an IP address in any spelling, and a port. Port 0 selects a free port to
+ * listen on.
+ */
+export const tcp = (host: string, port: number): Address => ({
+  _tag: "Tcp",
+  // What is no host cannot be reached either: connecting reports it.
+  host: canonicalHost(host) ?? host,
+  port
+})
 /** A Unix socket path. */
 export const unix = (path: string): Address => ({ _tag: "Unix", path })
 
@@ -67,7 +79,10 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   if (port > 65535) return invalid("a port is at most 65535")
   if (v6 !== undefined && !isIPv6(v6))
     return invalid("brackets must contain an IPv6 address: [::1]:8080")
-  return Either.right(tcp(v6 ?? (host || defaultHost), port))
+  const canonicalForm = canonicalHost(v6 ?? (host || defaultHost))
+  return canonicalForm === undefined
+    ? invalid(`${shown(host ?? "")} is not a host name or an IP address`)
+    : Either.right(tcp(canonicalForm, port))
 }
 
 const hintFor = (text: string): string => {
@@ -78,18 +93,26 @@ const hintFor = (text: string): string => {
   return "write host:port, [v6]:port, :port, /absolute/path or unix:path"
 }
 
-/** Formats an address so that `parse` reads it back. */
-export const format = (address: Address): string =>
-  address._tag === "Inherited"
-    ? `${typeof address.socket === "number" ? "fd" : "systemd"}:${address.socket}`
-    : address._tag === "Unix"
-      ? address.path.startsWith("/")
-        ? address.path
-        : `unix:${address.path}`
-      : `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`
+/** Formats an address so that `parse` reads it back. The host is in its canonical form. */
+export const format = (address: Address): string => {
+  if (address._tag === "Inherited")
+    return `${typeof address.socket === "number" ? "fd" : "systemd"}:${address.socket}`
+  if (address._tag === "Unix")
+    return address.path.startsWith("/") ? address.path : `unix:${address.path}`
+  const host = canonicalHost(address.host) ?? address.host
+  return `${host.includes(":") ? `[${host}]` : host}:${address.port}`
+}
 
-/** Returns true for an IP address; false for a host name. */
-export const isIp = (host: string): boolean => isIPv4(host) || isIPv6(host)
+/**
+ * Formats an address in the one form in which addresses are compared and stored: the host is
+ * canonical, and the path of a Unix socket is absolute, without `.`, `..` and repeated slashes.
+ */
+export const canonical = (address: Address): string =>
+  format(address._tag === "Unix" ? unix(resolve(address.path)) : address)
+
+/** The same for a text; one that is no address stays as it is, and equals only itself. */
+export const canonicalText = (text: string): string =>
+  Either.match(parse(text), { onLeft: () => text, onRight: canonical })
 
 /**
  * Returns true when only this machine can reach the address. A host name that begins with 127, such
@@ -99,8 +122,9 @@ export const isLoopback = (address: Address): boolean => {
   if (address._tag === "Unix") return true
   // The process that bound the socket decided that; it cannot be told from the address.
   if (address._tag === "Inherited") return false
-  const v4 = address.host.replace(/^::ffff:/, "")
+  const host = canonicalHost(address.host)
   return (
-    (isIPv4(v4) && v4.startsWith("127.")) || address.host === "::1" || address.host === "localhost"
+    host !== undefined &&
+    ((isIPv4(host) && host.startsWith("127.")) || host === "::1" || host === "localhost")
   )
 }

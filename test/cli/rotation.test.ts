@@ -269,6 +269,30 @@ describe("a server's identity", () => {
   })
 })
 
+describe("an address in another spelling", () => {
+  it("finds the pin, so that no second key is pinned beside it", async ({ box }) => {
+    setUp(box)
+    const server = await serve(box, "127.0.0.1:0", "--identity", "./server.key", ...peers)
+    const port = server.address.replace(/^.*:/, "")
+    const sendTo = (host: string) =>
+      box.run(["send", "--to", `${host}:${port}`, "--accept-new", "x"])
+    expect((await sendTo("LOCALHOST")).code).toBe(0)
+    expect(lines(box)).toEqual([
+      expect.stringMatching(`^localhost:${port} sealwire1\\S+ localhost-${port}$`)
+    ])
+    await stop(server)
+
+    identityAt(box, "impostor.key")
+    const impostor = await serve(box, `127.0.0.1:${port}`, "--identity", "./impostor.key", ...peers)
+    for (const host of ["localhost", "LOCALHOST", "Localhost."]) {
+      const refused = await sendTo(host)
+      expect([host, refused.code, refused.stderr.includes("has changed")]).toEqual([host, 4, true])
+    }
+    expect(lines(box).length).toBe(1)
+    expect(messagesOf(impostor)).toEqual([])
+  })
+})
+
 describe("several shared keys", () => {
   it("each shared key names its client; another key is refused", async ({ box }) => {
     for (const name of ["alice", "bob", "eve"]) keyAt(box, `${name}.key`, SharedKey)
@@ -300,11 +324,6 @@ describe("several shared keys", () => {
     ["a name without a key", keys("a="), "--key: a=: missing key"],
     ["one key twice", keys("./1.key", "a=./1.key"), "./1.key and ./1.key hold the same shared key"],
     [
-      "a next identity without an identity",
-      ["--next-identity", "./n.key"],
-      "--next-identity and --retiring-identity require --identity"
-    ],
-    [
       "a retiring identity without a date",
       ["--identity", "./i", "--retiring-identity", "./n"],
       "--retiring-identity and --retire-at must be used together"
@@ -313,6 +332,12 @@ describe("several shared keys", () => {
   ] as const)("%s is refused", async ([, args, message], { box }) => {
     const result = await box.run(["serve", "--listen", "127.0.0.1:0", ...args])
     expect([result.code, linesOf(result.stderr).at(-1)?.includes(message)]).toEqual([2, true])
+  })
+
+  it("a next identity needs the current one, by default your own", async ({ box }) => {
+    const result = await box.run(["serve", "--next-identity", "./n.key"])
+    expect([result.code, result.stderr.includes("no identity at ")]).toEqual([3, true])
+    expect(result.stderr).toContain("identity.key")
   })
 
   it("one identity in two options is refused", async ({ box }) => {

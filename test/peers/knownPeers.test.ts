@@ -331,6 +331,81 @@ describe("KnownPeers.lookUp", () => {
   )
 })
 
+describe("an address in another spelling", () => {
+  const spelled = "MAIL.example.:08080"
+  const put = (text: string) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(now)
+      writeFileSync(file, text, { mode: 0o600 })
+    })
+  const text = () => readFileSync(file, "utf8")
+
+  it.effect("is the same address for every use", () =>
+    Effect.gen(function* () {
+      yield* put(`${spelled} ${key(1)} mail\n`)
+      for (const one of [address, spelled, "Mail.Example:8080"]) {
+        expect(yield* KnownPeers.lookUp(file, { address: one })).toMatchObject([{ address }])
+        expect(yield* KnownPeers.find(file, one)).toMatchObject({ address, line: 1 })
+        const refused = yield* Effect.flip(KnownPeers.pin(file, one, keyOf(2)))
+        expect(refused).toMatchObject({ _tag: "ServerKeyChanged", where: `${file}:1` })
+        expect(yield* KnownPeers.pin(file, one, keyOf(1))).toMatchObject({ address, name: "mail" })
+      }
+      expect(text()).toBe(`${spelled} ${key(1)} mail\n`)
+      yield* KnownPeers.learn(file, spelled, keyOf(1), [{ ...two }, { ...one, retires: later }])
+      expect(text()).toBe(
+        `retiring="2027-01-01" ${spelled} ${key(1)} mail\nannounced ${address} ${key(2)} mail\n`
+      )
+      expect(yield* KnownPeers.lookUp(file, { address: spelled })).toMatchObject([
+        { line: 2 },
+        { line: 1 }
+      ])
+    })
+  )
+
+  it.effect("is pinned in the canonical one", () =>
+    Effect.gen(function* () {
+      yield* put("")
+      yield* KnownPeers.pin(file, spelled, keyOf(1))
+      expect(text()).toBe(`${address} ${key(1)} mail.example-8080\n`)
+    })
+  )
+
+  it.effect("with another key under another name makes the file invalid", () =>
+    Effect.gen(function* () {
+      yield* put(`${address} ${key(1)} mail\n${spelled} ${key(2)} MAIL\n`)
+      const error = yield* Effect.flip(KnownPeers.lookUp(file, { address }))
+      expect(error.message).toBe(
+        `${file}:2:1: the same address as ${address} on line 1, with another key; one of the two is not the server's: remove it`
+      )
+      // What is revoked is no longer believed, and one name is one server.
+      yield* put(`revoked ${address} ${key(1)} mail\n${spelled} ${key(2)} MAIL\n`)
+      expect(yield* KnownPeers.lookUp(file, { address })).toMatchObject([{ line: 2 }])
+      yield* put(`${address} ${key(1)} mail\n${spelled} ${key(2)} mail\n`)
+      expect(yield* KnownPeers.lookUp(file, { address })).toMatchObject([{}, {}])
+    })
+  )
+
+  it.effect("with the same key counts once, and the strictest line holds", () =>
+    Effect.gen(function* () {
+      const both = (options: string) =>
+        `${address} ${key(1)} mail\n${options}${spelled} ${key(1)} MAIL\n`
+      yield* put(both(""))
+      expect(yield* KnownPeers.lookUp(file, { address })).toMatchObject([{ line: 1 }])
+      for (const options of ["revoked ", `retiring="2025-01-01" `]) {
+        yield* put(both(options))
+        expect(yield* Effect.flip(KnownPeers.lookUp(file, { address }))).toMatchObject({
+          _tag: "ServerUnknown"
+        })
+      }
+      yield* put(both(`retiring="2027-01-01" `))
+      expect(yield* KnownPeers.learn(file, address, keyOf(1), [one, two])).toMatchObject({
+        added: [],
+        because: "retiring"
+      })
+    })
+  )
+})
+
 describe("KnownPeers.pin", () => {
   const pin = (text: string, byte: number, at = address) =>
     Effect.gen(function* () {

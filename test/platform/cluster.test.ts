@@ -2,6 +2,7 @@
 // call nor be called, and gets no shards.
 import { createConnection } from "node:net"
 import { it } from "@effect/vitest"
+import * as RunnerAddress from "@effect/cluster/RunnerAddress"
 import * as Runner from "@effect/cluster/Runner"
 import { RunnerStorage } from "@effect/cluster/RunnerStorage"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
@@ -300,7 +301,11 @@ describe("a cluster in memory", () => {
           [{ name: "a b" }, '"a b" is not a valid name'],
           [{ publicKey: two.member.publicKey }, "two and new have the same key"],
           [{ publicKey: new Uint8Array(31) }, "the key of new has 31 bytes instead of 32"],
-          [{ address: addressOf(one) }, "one and new have the same address"]
+          [{ address: addressOf(one) }, "one and new have the same address"],
+          [
+            { address: RunnerAddress.make("::ffff:127.0.0.1", addressOf(one).port) },
+            "one and new have the same address"
+          ]
         ]
         for (const [fault, words] of faults) {
           const list = [...members, { ...testMember("new").member, ...fault }]

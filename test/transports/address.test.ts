@@ -4,6 +4,8 @@ import * as Either from "effect/Either"
 import * as FC from "effect/FastCheck"
 import {
   AddressInvalid,
+  canonical,
+  canonicalText,
   format,
   isLoopback,
   parse,
@@ -20,7 +22,7 @@ describe("parse", () => {
     ":8080": tcp("127.0.0.1", 8080),
     "[::1]:8080": tcp("::1", 8080),
     "[fe80::1%eth0]:22": tcp("fe80::1%eth0", 22),
-    "[::ffff:127.0.0.1]:1": tcp("::ffff:127.0.0.1", 1),
+    "[::ffff:127.0.0.1]:1": tcp("127.0.0.1", 1),
     "/run/sealwire.sock": unix("/run/sealwire.sock"),
     "unix:/run/sealwire.sock": unix("/run/sealwire.sock"),
     "unix:sealwire.sock": unix("sealwire.sock"),
@@ -59,6 +61,13 @@ describe("parse", () => {
     "host:": generic,
     "host:http": generic,
     "host:-1": generic,
+    "a..b:80": "a..b is not a host name or an IP address",
+    ".:80": ". is not a host name or an IP address",
+    "a@b:80": "a@b is not a host name or an IP address",
+    "a#b:80": "a#b is not a host name or an IP address",
+    "%6c:80": "%6c is not a host name or an IP address",
+    "1.2.3.256:80": "1.2.3.256 is not a host name or an IP address",
+    "xn--:80": "xn-- is not a host name or an IP address",
     "a host:80": generic,
     "host/path:80": generic,
     "./db.sock": "for a socket path write unix:./db.sock",
@@ -82,6 +91,47 @@ describe("parse", () => {
     expect(message).toBe(
       `"\\x1b[2J\\u202ehost" is not an address: missing port: write \\x1b[2J\\u202ehost:8080`
     )
+  })
+})
+
+/** Spellings of one address, the canonical one first. */
+const spellings: ReadonlyArray<ReadonlyArray<string>> = [
+  ["localhost:1", "LOCALHOST:1", "Localhost.:1", "localhost:01", "ＬＯＣＡＬＨＯＳＴ:1"],
+  ["127.0.0.1:1", ":1", "127.1:1", "0x7f.0.0.1:1", "2130706433:1", "127.0.0.1.:1"],
+  ["127.0.0.1:2", "[::ffff:127.0.0.1]:2", "[::FFFF:7f00:1]:2", "[0:0:0:0:0:ffff:7f00:1]:2"],
+  ["xn--bcher-kva.example:1", "bücher.example:1", "BÜCHER.example:1", "XN--BCHER-KVA.example.:1"],
+  ["[::1]:1", "[0:0:0:0:0:0:0:1]:1", "[0::0001]:1", "[::1%lo]:1", "[::0.0.0.1]:1"],
+  ["[2001:db8::1]:1", "[2001:DB8:0::0:1]:1", "[2001:db8::1%eth0]:1"],
+  ["[fe80::1%eth0]:1", "[FE80::1%eth0]:1", "[fe80:0::1%eth0]:1"],
+  ["[fe80::1%ETH0]:1", "[FE80::1%ETH0]:1"],
+  ["/run/a.sock", "unix:/run/a.sock", "/run//a.sock", "/run/./x/../a.sock", "unix:///run/a.sock"],
+  [`${process.cwd()}/a.sock`, "unix:a.sock", "unix:./a.sock"]
+]
+
+describe("canonical", () => {
+  it.each(spellings)("%s", (first, ...others) => {
+    for (const text of [first, ...others]) {
+      const parsed = Either.getOrThrow(parse(text))
+      expect([text, canonical(parsed)]).toEqual([text, first])
+      expect([text, canonicalText(text)]).toEqual([text, first])
+      // Also of an object that nobody has parsed.
+      if (parsed._tag === "Tcp") expect(format({ ...parsed })).toBe(first)
+    }
+  })
+
+  it("keeps apart what is not the same", () => {
+    const all = spellings.map(([first]) => first)
+    expect(new Set(all).size).toBe(all.length)
+    expect(canonicalText("not an address")).toBe("not an address")
+  })
+
+  it("holds for an object with another spelling", () => {
+    expect(format({ _tag: "Tcp", host: "LOCALHOST.", port: 1 })).toBe("localhost:1")
+    expect(tcp("0::1", 1)).toEqual({ _tag: "Tcp", host: "::1", port: 1 })
+    for (const host of ["LOCALHOST", "localhost.", "127.1", "0:0:0:0:0:0:0:1", "::ffff:7f00:1"])
+      expect([host, isLoopback({ _tag: "Tcp", host, port: 1 })]).toEqual([host, true])
+    for (const host of ["::ffff:10.0.0.1", "127.0.0.1.example", "fe80::1", "a@localhost"])
+      expect([host, isLoopback({ _tag: "Tcp", host, port: 1 })]).toEqual([host, false])
   })
 })
 

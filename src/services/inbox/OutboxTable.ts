@@ -7,6 +7,7 @@ import { OutboxElsewhere, OutboxFailed } from "./OutboxErrors.ts"
 import * as SqlInbox from "./SqlInbox.ts"
 import type { Connection } from "./SqliteFile.ts"
 import type { IncomingMessage, MessageHandler } from "../messages/MessageHandler.ts"
+import * as Address from "../../transports/Address.ts"
 
 /** The destination of the messages of an outbox, as it was named with the first of them. */
 export interface Destination {
@@ -52,10 +53,11 @@ export class OutboxTable {
    * without it there is neither a destination nor a message.
    */
   destination(
-    { address, peer }: Partial<Destination>,
+    { address: given, peer }: Partial<Destination>,
     defaultAddress: string | undefined
   ): Effect.Effect<Destination | undefined, OutboxFailed | OutboxElsewhere> {
     const file = this.#file
+    const address = given === undefined ? undefined : Address.canonicalText(given)
     const bind = this.#connection.transaction((run) =>
       Effect.gen(function* () {
         yield* run(
@@ -180,7 +182,7 @@ export class OutboxTable {
 }
 
 const destinationFrom = ({ address, peer }: Readonly<Record<string, unknown>>): Destination => ({
-  address: String(address),
+  address: Address.canonicalText(String(address)),
   peer: peer == null ? undefined : String(peer)
 })
 

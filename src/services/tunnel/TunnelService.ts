@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Control } from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
-import { format, type Address } from "../../transports/Address.ts"
+import { canonical, type Address } from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import type {
   ConnectFailed,
@@ -102,7 +102,7 @@ const run = (
       return yield* new NotServed({ peer: channel.peer, opening: channel.opening, alternatives })
     }
     const refusal = peerSession?.require((rules) =>
-      targetRefusal(rules, { name: target.name, address: format(target.address) })
+      targetRefusal(rules, { name: target.name, address: canonical(target.address) })
     )
     if (refusal !== undefined) return yield* refusal
     yield* channel.sendControl(encode("offered"))

@@ -2,6 +2,7 @@
 import * as Either from "effect/Either"
 import * as OptionSpec from "../../peers/OptionSpec.ts"
 import { formatList, type Rules } from "../../peers/Rules.ts"
+import * as Address from "../../transports/Address.ts"
 import { RefusedByRules, type PeerSession } from "../PeerSessions.ts"
 
 /** The name of the service, in openings and in `services="…"`. */
@@ -34,7 +35,7 @@ export const targetRefusal = (
 ): string | undefined => {
   const allowed = rules.get(targets)
   return allowed === undefined ||
-    allowed.some((one) => one === target.name || one === target.address)
+    allowed.some((one) => one === target.name || Address.canonicalText(one) === target.address)
     ? undefined
     : `its rules allow only the targets ${formatList(allowed)}, not ${target.name} (${rules.where})`
 }
