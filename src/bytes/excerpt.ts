@@ -1,5 +1,5 @@
 // The forms in which a message repeats text that it was given: escaped, and never a secret.
-import { mayBeSecret } from "./mayBeSecret.ts"
+import { mayBeKey, mayBeSecret } from "./mayBeSecret.ts"
 import * as Printable from "./Printable.ts"
 
 /** Longer than any option or service name, and shorter than a secret key in any text form. */
@@ -12,6 +12,10 @@ export const placeholder = (text: string): string =>
 /** Repeats a path, an address or a reference. */
 export const shown = (text: string): string =>
   mayBeSecret(text) ? placeholder(text) : Printable.line(text)
+
+/** Repeats a sentence of another program. Its words are not those of a passphrase. */
+export const prose = (text: string): string =>
+  mayBeKey(text) ? placeholder(text) : Printable.line(text)
 
 /** Repeats a word in quotes. */
 export const quoted = (text: string): string =>

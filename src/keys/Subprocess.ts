@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { prose } from "../bytes/excerpt.ts"
 import * as Printable from "../bytes/Printable.ts"
 import { after } from "../bytes/timer.ts"
 import * as ChildEnvironment from "./ChildEnvironment.ts"
@@ -151,5 +152,6 @@ const lastLineOf = (errorOutput: Uint8Array): string => {
     .split("\n")
     .map((text) => text.trim())
     .findLast((text) => text !== "")
-  return line === undefined ? "" : `: ${Printable.line(line.slice(0, limits.errorLineCharacters))}`
+  // The program of an exec: key may have printed the key.
+  return line === undefined ? "" : `: ${prose(line).slice(0, limits.errorLineCharacters)}`
 }

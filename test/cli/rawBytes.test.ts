@@ -67,7 +67,7 @@ describe.runIf(isLinux)("an argument that is not UTF-8", () => {
 })
 
 describe.runIf(isLinux)("a variable that is not UTF-8", () => {
-  it.for(["XDG_CONFIG_HOME", "HOME", "TMPDIR", "SEALWIRE_PASSPHRASE"])(
+  it.for(["XDG_CONFIG_HOME", "HOME", "TMPDIR", "TMP", "SEALWIRE_PASSPHRASE"])(
     "is refused: %s",
     async (name, { box }) => {
       const { code, stderr } = await shell(

@@ -52,7 +52,14 @@ export const argumentFault = (
 }
 
 /** The variables that name folders, and the one with a passphrase. */
-export const variables = ["XDG_CONFIG_HOME", "HOME", "TMPDIR", "SEALWIRE_PASSPHRASE"] as const
+export const variables = [
+  "XDG_CONFIG_HOME",
+  "HOME",
+  "TMPDIR",
+  "TMP",
+  "TEMP",
+  "SEALWIRE_PASSPHRASE"
+] as const
 
 /** Why a variable or the working directory cannot be used; undefined if all can. */
 export const environmentFault = (env: Environment.Variables): string | undefined => {
