@@ -1,5 +1,5 @@
 // Binding a listening socket: TCP, Unix (with removal of a stale socket file), or inherited.
-import { existsSync, lstatSync, unlinkSync } from "node:fs"
+import { existsSync, linkSync, lstatSync, rmSync, unlinkSync } from "node:fs"
 import net from "node:net"
 import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
@@ -27,6 +27,39 @@ export const bind = (
       ? Effect.zipRight(removeStale(address.path, inUse), attemptToBind(address, onConnection))
       : inUse
   )
+
+/**
+ * Closes a server. libuv removes the file of its Unix socket by name, even if another server has
+ * put its own there meanwhile: `bound` is what `identityOf` returned after binding, and the file of
+ * another keeps its name.
+ */
+export const close = (server: net.Server, address: Address, bound: string | undefined): void => {
+  if (address._tag !== "Unix" || [undefined, bound].includes(identityOf(address))) {
+    server.close()
+    return
+  }
+  const aside = `${address.path}.${process.pid}`
+  try {
+    linkSync(address.path, aside)
+  } catch {
+    // Then it loses its name, as without this function.
+  }
+  server.close()
+  try {
+    linkSync(aside, address.path)
+  } catch {
+    // Not removed, or already bound again.
+  } finally {
+    rmSync(aside, { force: true })
+  }
+}
+
+/** Identifies the socket file of the address; undefined if there is none. */
+export const identityOf = (address: Address): string | undefined => {
+  if (address._tag !== "Unix") return undefined
+  const stats = lstatSync(address.path, { throwIfNoEntry: false })
+  return stats === undefined ? undefined : `${stats.dev}-${stats.ino}-${stats.birthtimeMs}`
+}
 
 const attemptToBind = (
   address: Address,

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
 import { format, tcp, unix, type Address } from "./Address.ts"
-import { bind, buffering } from "./Bind.ts"
+import { bind, buffering, close, identityOf } from "./Bind.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { connectToFirst, connectToName, elsewhere } from "./ConnectAttempts.ts"
 import { asyncAtMost } from "./Deadline.ts"
@@ -69,10 +69,12 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
       if (peer === undefined) socket.destroy()
       else accept(wireOf(socket, peer))
     }
-    const server = yield* Effect.acquireRelease(bind(address, onConnection), (server) =>
-      Effect.sync(() => {
-        server.close()
-      })
+    const { server } = yield* Effect.acquireRelease(
+      Effect.map(bind(address, onConnection), (bound) => ({
+        server: bound,
+        identity: identityOf(address)
+      })),
+      (bound) => Effect.sync(() => close(bound.server, address, bound.identity))
     )
     const bound = server.address()
     const isTcp = typeof bound === "object" && bound !== null

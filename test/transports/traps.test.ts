@@ -22,9 +22,18 @@
 import { spawn, type ChildProcess } from "node:child_process"
 import dns from "node:dns"
 import { once } from "node:events"
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync
+} from "node:fs"
 import net from "node:net"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { PassThrough } from "node:stream"
 import { describe, expect, it, vi } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -774,6 +783,34 @@ describe("12 the file of a Unix socket", () => {
         expect(
           (yield* withTimeout("the winner", Effect.flatMap(Net.connect(place), readAll))).toString()
         ).toBe(`${winner}`)
+      }
+    })
+  )
+
+  it.scopedLive("is not removed by the end of another that had the path before", () =>
+    Effect.gen(function* () {
+      const place = unix(yield* path)
+      const file = place._tag === "Unix" ? place.path : ""
+      const first = yield* Scope.make()
+      yield* Scope.extend(Net.listen(place, echo), first)
+      unlinkSync(file)
+      yield* Net.listen(place, echo)
+      yield* Scope.close(first, Exit.void)
+      expect(readdirSync(dirname(file))).toEqual([basename(file)])
+      expect(yield* echoOf(yield* Net.connect(place), "the second")).toBe("the second")
+    })
+  )
+
+  it.scopedLive("is removed at the end, and a missing one does not matter", () =>
+    Effect.gen(function* () {
+      const place = unix(yield* path)
+      const file = place._tag === "Unix" ? place.path : ""
+      for (const prepare of [() => {}, () => unlinkSync(file)]) {
+        const scope = yield* Scope.make()
+        yield* Scope.extend(Net.listen(place, echo), scope)
+        prepare()
+        yield* Scope.close(scope, Exit.void)
+        expect(readdirSync(dirname(file))).toEqual([])
       }
     })
   )
