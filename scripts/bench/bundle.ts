@@ -25,7 +25,6 @@ export const makeBundle = () =>
       "pg-native",
       "pg-cloudflare"
     ],
-    alias: { "@libsql/client": "@libsql/client/sqlite3" },
     platform: "node",
     target: "node20",
     format: "esm",

@@ -7,9 +7,8 @@ import path from "node:path"
 
 const common: BuildOptions = {
   bundle: true,
-  // Optional native addons; the client of a SQLite file does not need libsql's network client.
+  // Optional native addons.
   external: ["libsql", "pg-native", "pg-cloudflare"],
-  alias: { "@libsql/client": "@libsql/client/sqlite3" },
   platform: "node",
   target: "node20",
   // The launcher reads the code as latin1.

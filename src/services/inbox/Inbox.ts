@@ -39,7 +39,7 @@ export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
 
   /**
    * Stores messages in a SQLite database, which is created when it is missing unless `create` is
-   * false. Needs the package @effect/sql-libsql.
+   * false. Needs the package libsql.
    */
   static readonly layerSqlite = (
     file: string,

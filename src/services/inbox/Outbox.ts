@@ -32,7 +32,7 @@ export const limits = {
 
 /**
  * Opens the outbox in a SQLite file of at most `bytes` bytes. A missing file is created, readable
- * by this user only. Needs the package @effect/sql-libsql.
+ * by this user only. Needs the package libsql.
  */
 export const open = (
   file: string,

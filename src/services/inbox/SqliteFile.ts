@@ -1,13 +1,10 @@
 // The SQLite file of an inbox or outbox: opening, transactions, the lock. INBOX.md.
-import { closeSync, openSync } from "node:fs"
+import { closeSync, openSync, statSync } from "node:fs"
 import path from "node:path"
-import { pathToFileURL } from "node:url"
-import * as Reactivity from "@effect/experimental/Reactivity"
-import * as LibsqlClient from "@effect/sql-libsql/LibsqlClient"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
+import Database from "libsql"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as SqlInbox from "./SqlInbox.ts"
@@ -24,9 +21,7 @@ export const dialect: SqlInbox.Dialect = {
 
 /**
  * Opens the file with one connection. Its calls block this thread: a transaction of
- * `limits.transactionMessages` takes some milliseconds, fsync included. The transactions of
- * @effect/sql-libsql are not used, because it opens a new connection after each, without these
- * settings.
+ * `limits.transactionMessages` takes some milliseconds, fsync included.
  */
 export const open = (
   file: string,
@@ -54,18 +49,21 @@ export const open = (
   })
 
 /**
- * The connection to the file, reopened after a failure: libsql 0.4.7 leaves a statement unfinished
- * that found the file locked, and commits nothing on that connection while it exists. An explicit
- * COMMIT reports that; a statement in autocommit mode would appear to succeed.
+ * The connection to the file, reopened when a transaction cannot be rolled back: not after every
+ * failure, because libsql keeps the descriptors of a closed connection until the garbage collector
+ * has finished its statements.
  */
 export class Connection {
   readonly #file: string
   /** Serializes transactions: statements of others would otherwise join the open one. */
   readonly #mutex = Effect.unsafeMakeSemaphore(1)
+  /** The file that was opened: its name may come to mean another file, or none. */
+  readonly #identity: string | undefined
   #session: Session | undefined
 
   constructor(file: string) {
     this.#file = file
+    this.#identity = identityOf(file)
   }
 
   /**
@@ -76,15 +74,14 @@ export class Connection {
     use: (run: SqlInbox.Run) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | InboxRefused> {
     const attempt = Effect.gen(this, function* () {
-      const { run, probe } = (this.#session ??= yield* connect(this.#file, durable))
-      yield* Effect.tapError(probe("BEGIN IMMEDIATE"), (error) =>
-        isLocked(error) ? Effect.void : this.close
-      )
-      return yield* run("BEGIN IMMEDIATE").pipe(
-        Effect.zipRight(use(run)),
+      const { run, rollBack } = (this.#session ??= yield* connect(this.#file, durable))
+      if (identityOf(this.#file) !== this.#identity) return yield* moved
+      yield* run("BEGIN IMMEDIATE")
+      return yield* use(run).pipe(
         Effect.zipLeft(run("COMMIT")),
-        // libsql keeps the lock of a closed connection as long as one of its statements exists.
-        Effect.onError(() => Effect.zipRight(Effect.ignore(run("ROLLBACK")), this.close))
+        Effect.onError(() =>
+          Effect.if(rollBack, { onTrue: () => Effect.void, onFalse: () => this.close })
+        )
       )
     }).pipe(Effect.uninterruptible, this.#mutex.withPermits(1))
     return Effect.retry(attempt, { while: isLocked, schedule: lockRetries })
@@ -110,10 +107,22 @@ export class Connection {
     return Effect.suspend(() => {
       const session = this.#session
       this.#session = undefined
-      return session === undefined ? Effect.void : Scope.close(session.scope, Exit.void)
+      return session === undefined ? Effect.void : session.close
     })
   }
 }
+
+/** Device and inode of the file; undefined if there is none. */
+const identityOf = (file: string): string | undefined => {
+  const stats = statSync(file, { throwIfNoEntry: false })
+  return stats === undefined ? undefined : `${stats.dev}-${stats.ino}`
+}
+
+/** What is stored in a file without a name, or with another one, nobody finds. */
+const moved = new InboxRefused({
+  reason: "its file was moved, replaced or deleted; put it back, or restart",
+  retry: true
+})
 
 /**
  * Takes a lock for the rest of the scope; returns false when another process holds it. The kernel
@@ -125,15 +134,9 @@ export const tryLock = (
 ): Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope> =>
   createFile(file, true).pipe(
     Effect.zipRight(connect(file, ["busy_timeout = 0", "journal_mode = MEMORY"])),
-    Effect.tap(({ run, probe, scope }) =>
-      Effect.onError(Effect.zipRight(probe("BEGIN EXCLUSIVE"), run("BEGIN EXCLUSIVE")), () =>
-        Scope.close(scope, Exit.void)
-      )
-    ),
-    Effect.tap(({ run, scope }) =>
-      Effect.addFinalizer(() =>
-        Effect.zipRight(Effect.ignore(run("ROLLBACK")), Scope.close(scope, Exit.void))
-      )
+    Effect.tap(({ run, close }) => Effect.onError(run("BEGIN EXCLUSIVE"), () => close)),
+    Effect.tap(({ rollBack, close }) =>
+      Effect.addFinalizer(() => Effect.zipRight(rollBack, close))
     ),
     Effect.as(true),
     Effect.catchIf(isLocked, () => Effect.succeed(false)),
@@ -152,44 +155,59 @@ const durable = [
 
 interface Session {
   readonly run: SqlInbox.Run
-  /**
-   * Begins a transaction and rolls it back. Fails when the file is locked, and leaves nothing
-   * behind: a statement of `run` would wait unfinished for the garbage collector, so that every
-   * attempt needed a new connection while the old ones kept their descriptors.
-   */
-  readonly probe: (begin: string) => Effect.Effect<void, InboxRefused>
-  readonly scope: Scope.CloseableScope
+  /** Rolls back the transaction, if there is one. False if it is still open. */
+  readonly rollBack: Effect.Effect<boolean>
+  readonly close: Effect.Effect<void>
 }
 
-/** The client of libsql, which a LibsqlClient has and does not declare. */
-interface Sdk {
-  /** Finishes each statement, and rolls back a transaction that the last one leaves open. */
-  readonly sdk: { readonly executeMultiple: (statements: string) => Promise<void> }
-}
-
-const connect = (file: string, settings: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    const scope = yield* Scope.make()
-    const sql = yield* LibsqlClient.make({ url: pathToFileURL(path.resolve(file)).href }).pipe(
-      Effect.provide(Reactivity.layer),
-      Scope.extend(scope),
-      Effect.catchAllDefect((cause) => refused(codeOf(cause)))
-    )
-    const run: SqlInbox.Run = (statement, parameters = []) =>
-      Effect.mapError(sql.unsafe<Record<string, unknown>>(statement, parameters), ({ cause }) =>
-        refused(codeOf(cause))
+const connect = (
+  file: string,
+  settings: ReadonlyArray<string>
+): Effect.Effect<Session, InboxRefused> => {
+  const attempt = <A>(use: () => A) =>
+    Effect.try({ try: use, catch: (cause) => refused(codeOf(cause)) })
+  return Effect.flatMap(
+    attempt(() => new Database(path.resolve(file))),
+    (database) => {
+      const close = Effect.ignore(attempt(() => database.close()))
+      const run: SqlInbox.Run = (statement, parameters) =>
+        attempt(() => rowsOf(database, statement, parameters))
+      const rollBack = Effect.ignore(run("ROLLBACK")).pipe(
+        Effect.zipRight(Effect.sync(() => !database.inTransaction))
       )
-    const { sdk } = sql as typeof sql & Sdk
-    const probe = (begin: string) =>
-      Effect.tryPromise({
-        try: () => sdk.executeMultiple(begin),
-        catch: (cause) => refused(codeOf(cause))
-      })
-    yield* Effect.forEach(settings, (setting) => run(`PRAGMA ${setting}`), { discard: true }).pipe(
-      Effect.onError(() => Scope.close(scope, Exit.void))
-    )
-    return { run, probe, scope } satisfies Session
-  })
+      return Effect.forEach(settings, (setting) => run(`PRAGMA ${setting}`), {
+        discard: true
+      }).pipe(
+        Effect.as({ run, rollBack, close }),
+        Effect.onError(() => close)
+      )
+    }
+  )
+}
+
+/**
+ * `exec` finishes its statement in any case. A prepared one that found the file locked would wait
+ * unfinished for the garbage collector, and nothing more would be committed on the connection.
+ */
+const rowsOf = (
+  database: Database.Database,
+  statement: string,
+  parameters: ReadonlyArray<unknown> = []
+): ReadonlyArray<Record<string, unknown>> => {
+  if (transactionWords.test(statement)) {
+    database.exec(statement)
+    return []
+  }
+  const prepared = database.prepare(statement)
+  const values = parameters.map((value) =>
+    value instanceof Uint8Array ? Buffer.from(value) : value
+  )
+  if (prepared.reader) return prepared.all(values) as ReadonlyArray<Record<string, unknown>>
+  prepared.run(values)
+  return []
+}
+
+const transactionWords = /^(BEGIN|COMMIT|ROLLBACK)\b/
 
 const lockRetries = Schedule.intersect(
   Schedule.spaced(limits.lockRetryInterval),

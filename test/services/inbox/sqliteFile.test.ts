@@ -1,6 +1,15 @@
 // The SQLite file of an inbox while another process holds its lock.
 import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  unlinkSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -52,6 +61,39 @@ const holdLock = (file: string) =>
       )
   )
 
+describe("a SQLite file that has lost its name", () => {
+  const away = (file: string) => `${file}.away`
+  it.scopedLive.each([
+    ["deleted", (file: string) => unlinkSync(file)],
+    ["moved", (file: string) => renameSync(file, away(file))],
+    [
+      "replaced",
+      (file: string) => {
+        renameSync(file, away(file))
+        copyFileSync(away(file), file)
+      }
+    ]
+  ] as const)("%s: takes nothing more, and says why", ([, lose]) =>
+    Effect.gen(function* () {
+      const file = path.join(yield* folder, "inbox.db")
+      const connection = yield* SqliteFile.open(file)
+      yield* connection.runSingle("CREATE TABLE t (a)")
+      yield* connection.runSingle("INSERT INTO t VALUES (1)")
+      lose(file)
+      for (const statement of ["INSERT INTO t VALUES (2)", "SELECT a FROM t"])
+        expect(yield* Effect.flip(connection.runSingle(statement))).toMatchObject({
+          _tag: "InboxRefused",
+          retry: true,
+          reason: "its file was moved, replaced or deleted; put it back, or restart"
+        })
+      if (!existsSync(away(file))) return
+      renameSync(away(file), file)
+      yield* connection.runSingle("INSERT INTO t VALUES (3)")
+      expect((yield* connection.runSingle("SELECT a FROM t")).map(({ a }) => a)).toEqual([1, 3])
+    })
+  )
+})
+
 describe.skipIf(!existsSync("/proc/self/fd"))("a locked SQLite file", () => {
   it.scopedLive("takes no further descriptor for each attempt", () =>
     Effect.gen(function* () {
@@ -76,6 +118,28 @@ describe.skipIf(!existsSync("/proc/self/fd"))("a locked SQLite file", () => {
       const second = yield* SqliteFile.open(file)
       const rows = yield* second.runSingle("SELECT a FROM t")
       expect(rows.map(({ a }) => a)).toEqual([2])
+    })
+  )
+
+  it.scopedLive("keeps its connection after statements that fail", () =>
+    Effect.gen(function* () {
+      const below = yield* folder
+      const connection = yield* SqliteFile.open(path.join(below, "inbox.db"))
+      yield* connection.runSingle("CREATE TABLE t (a UNIQUE)")
+      yield* connection.runSingle("INSERT INTO t VALUES (?)", [1])
+      const before = descriptorsIn(below)
+      for (let round = 0; round < 20; round++) {
+        yield* Effect.flip(connection.runSingle("INSERT INTO t VALUES (?)", [1]))
+        yield* Effect.flip(
+          connection.transaction((run) =>
+            Effect.zipRight(run("INSERT INTO t VALUES (?)", [2]), Effect.fail("on purpose"))
+          )
+        )
+      }
+      expect(descriptorsIn(below)).toBe(before)
+      yield* connection.runSingle("INSERT INTO t VALUES (?)", [3])
+      const rows = yield* connection.runSingle("SELECT a FROM t")
+      expect(rows.map(({ a }) => a)).toEqual([1, 3])
     })
   )
 })
