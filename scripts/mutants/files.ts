@@ -174,7 +174,7 @@ export const files = room("files", [
       ['if (!overwrite) throw withCode("EEXIST")', ""],
       ["if (!(await lstat(target)).isFile())", "if (false)"],
       [
-        "const target = await realpath(file).catch(",
+        "const target = await RealPath.resolve(file).catch(",
         "const target = await Promise.resolve(file).catch("
       ]
     ]

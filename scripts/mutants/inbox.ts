@@ -91,10 +91,11 @@ export const inbox = room("services/inbox", [
       ['"secure_delete = ON"', '"secure_delete = OFF"', { tests: ["services/inbox/sqlite"] }],
       ['"journal_mode = WAL"', '"journal_mode = DELETE"', { tests: ["services/inbox/sqlite"] }],
       ["schedule: lockRetries", "schedule: Schedule.stop", { tests: ["services/inbox/sqlite"] }],
+      ["Effect.if(rollBack, {", "Effect.if(Effect.succeed(true), {"],
+      ["if (identityOf(this.#file) !== this.#identity) return yield* moved", ""],
       [
-        'Effect.zipRight(Effect.ignore(run("ROLLBACK")), this.close)',
-        "Effect.void",
-        { tests: ["services/inbox/sqlite"] }
+        "return stats === undefined ? undefined : `${stats.dev}-${stats.ino}`",
+        "return `${stats === undefined}`"
       ],
       ['yield* run("BEGIN IMMEDIATE")', "yield* Effect.void", { tests: ["services/inbox/sqlite"] }],
       [

@@ -97,7 +97,7 @@ export const keys = room("keys", [
       ["writer.host !== hostHash() ||", ""],
       ["stats.isFile() && stats.uid === process.geteuid?.()", "stats.isFile()"],
       ["return (startOf(pid) ?? start) === start", "return true"],
-      [".slice(0, 180)", ""],
+      ["Utf8.clip(path.basename(target), 180)", "path.basename(target)"],
       ['if ((cause as NodeJS.ErrnoException).code === "ESRCH") return false', "return false"]
     ]
   },

@@ -69,10 +69,7 @@ export const transfer = room("services/transfer", [
       ["!this.#allowedNames.has(topName(path))", "false", { tests: hostile }],
       ['if (kind === "link" && !this.#allowsLinks)', "if (false)", { tests: hostile }],
       ["if (this.#manifestBytes > protocolLimits.manifestBytes) return tooLong", ""],
-      [
-        'new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })',
-        'new TextDecoder("utf-8", { ignoreBOM: true })'
-      ]
+      ["Utf8.decode(body.subarray(start, end))", "body.subarray(start, end).toString()"]
     ]
   },
   {

@@ -208,6 +208,9 @@ describe("a resumable partial file", () => {
   )
 })
 
+/** What bind(2) answers on a file system without sockets. */
+const noSockets = Object.assign(new Error("no sockets"), { code: "EPERM" })
+
 describe("the lock of a partial file", () => {
   const id = { dev: 7, ino: 8 }
   const locked = Effect.suspend(() => lock(directories.root, id))
@@ -296,7 +299,7 @@ describe("the lock of a partial file", () => {
         "listen",
         () =>
           function (this: net.Server) {
-            queueMicrotask(() => this.emit("error", Object.assign(new Error(), { code: "EPERM" })))
+            queueMicrotask(() => this.emit("error", noSockets))
             return this
           },
         locked
