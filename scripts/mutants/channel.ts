@@ -174,6 +174,33 @@ export const channel = room("channel", [
     ]
   },
   {
+    file: "Possession.ts",
+    tests: ["services/keyAnnouncement"],
+    mutants: [
+      [
+        "        timingSafeEqual(proof, proofOf(shared, handshakeHash, publicKey, statement))",
+        "        true"
+      ],
+      [
+        "    .update(handshakeHash)\n",
+        "",
+        { tests: ["services/keyAnnouncement", "services/wireVectors"] }
+      ],
+      ["    .update(publicKey)\n", "", { tests: ["services/wireVectors"] }],
+      ["    .update(statement)\n", ""],
+      ["      own = undefined\n", ""]
+    ]
+  },
+  {
+    file: "ClientKeys.ts",
+    tests: ["channel/clientKeys"],
+    mutants: [
+      ['typeof checkServer !== "function"', "checkServer === undefined"],
+      ["if (identity === undefined && psk === undefined)", "if (false)"],
+      ["if (serverKey !== undefined && serverKey.length !== keyBytes)", "if (false)"]
+    ]
+  },
+  {
     file: "Handshake.ts",
     tests: ["channel/handshake"],
     mutants: [

@@ -23,7 +23,20 @@ export const peers = room("peers", [
         "    if (before !== undefined)\n        return { column: key.column",
         "    if (false)\n        return { column: key.column"
       ],
-      ["return namesake === undefined || namesake.address === peer.address", "return true"]
+      ["return namesake === undefined || namesake.address === peer.address", "return true"],
+      [
+        "address: Address.canonicalText(first.text)",
+        "address: first.text",
+        { tests: ["peers/knownPeers"] }
+      ],
+      ["one.spelling !== other.spelling &&", "true &&", { tests: ["peers/knownPeers"] }],
+      ["  one.name !== other.name &&\n", "", { tests: ["peers/knownPeers"] }],
+      ["  one.pin.revoked === undefined &&\n", "", { tests: ["peers/knownPeers"] }],
+      [
+        "Buffer.compare(one.publicKey, other.publicKey) !== 0",
+        "true",
+        { tests: ["peers/knownPeers"] }
+      ]
     ]
   },
   {
@@ -106,15 +119,49 @@ export const peers = room("peers", [
       ["if (other !== undefined) return Either.left(changedError(file, other, publicKey))", ""],
       ["if (withdrawn !== undefined) return Either.left(withdrawn)", ""],
       ["text: isPinned ? text : PeerEdits", "text: PeerEdits"],
-      ["&& isValid(known, now))\n  if (witness", ")\n  if (witness"],
-      ["const datable = isRetiring ? [witness] : listed", "const datable = listed"],
-      ["          !pin.revoked &&\n", ""],
-      ["          retires > now &&\n", ""],
-      ["retires < (pin.retires ?? Infinity)", "retires !== pin.retires"],
-      ["isRetiring ? [] : unknown.slice(0,", "unknown.slice(0,"],
-      ["Math.max(0, maxLearnedKeys - listed.length)", "maxLearnedKeys"],
-      ["(peer.pin.revoked || peer.address === address)\n", "(peer.address === address)\n"],
       ["!/\\s|^#/.test(address)", "!/\\s/.test(address)"]
+    ]
+  },
+  {
+    file: "withdrawnBy.ts",
+    tests: ["peers/knownPeers"],
+    mutants: [
+      ["(peer.pin.revoked || (peer.address === address &&", "((peer.address === address &&"],
+      ["peer.address === address && Pin", "Pin"]
+    ]
+  },
+  {
+    file: "LearnedKeys.ts",
+    tests: ["peers/knownPeers"],
+    mutants: [
+      [
+        "if (witness === undefined || withdrawnBy(peers, address, shown, now) !== undefined)",
+        "if (witness === undefined)"
+      ],
+      ["announced.filter(({ retires = Infinity }) => retires > now)", "announced"],
+      ["(peer.pin.revoked || peer.address === address)", "(peer.address === address)"],
+      ["if ([witness, ...copies].some(", "if ([].some("],
+      ["flatMap((line) => earlier(line, own))", "flatMap(() => [])"],
+      ["peer.name === name && ", ""],
+      ["&& !peer.pin.revoked\n", "\n"],
+      ["? [{ line, retires: Math.floor(now / 1000) * 1000 }]\n", "? []\n"],
+      ["Pin.refusal(line.pin, now) === undefined\n", "true\n"],
+      ["    if (!line.pin.announced) return earlier(line, key)\n", ""],
+      [
+        "key.retires === line.pin.retires ? [] : [{ line, retires: key.retires }]",
+        "earlier(line, key)"
+      ],
+      ["key.retires < (line.pin.retires ?? Infinity)", "true"],
+      ["      pin.announced &&\n", ""],
+      ["      Pin.refusal(pin, now) !== undefined &&\n", ""],
+      ["slice(0, Math.max(0, unknown.length - free))", "slice(0)"],
+      ["unknown.slice(0, Math.max(0, free + removed.length))", "unknown"],
+      ["Pin.format({ ...dates, announced: true })", "Pin.format(dates)"],
+      [
+        "if (changesOf(yield* parseKnown(file, read)) === undefined) return undefined",
+        "yield* parseKnown(file, read)"
+      ],
+      ["const address = Address.canonicalText(given)", "const address = given"]
     ]
   },
   {
@@ -127,7 +174,8 @@ export const peers = room("peers", [
         "",
         { tests: ["peers/knownPeers"] }
       ],
-      ['options.length > 0 ? "," : " "', '" "']
+      ['options.length > 0 ? "," : " "', '" "'],
+      ["options[at + 1] !== undefined || at === 0", "true", { tests: ["peers/knownPeers"] }]
     ]
   },
   {
