@@ -23,6 +23,7 @@ import { none as noPadding } from "../../src/channel/Padding.ts"
 import { encodeClose } from "../../src/channel/Close.ts"
 import { encodeFin, RecordType } from "../../src/channel/ChannelRecord.ts"
 import { allSuites, type Suite } from "../../src/channel/Suite.ts"
+import type { KeyPair } from "../../src/keys/KeyPair.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { makeMemory } from "../../src/transports/Memory.ts"
 import type { Connection } from "../../src/transports/Connection.ts"
@@ -99,6 +100,13 @@ const recordInput =
         })
     }
   })
+
+/** The same key in other bytes: X25519 ignores the highest bit. */
+const respelled = (pair: KeyPair): KeyPair => {
+  const publicKey = Buffer.from(pair.publicKey)
+  publicKey[31] = (publicKey[31] as number) | 0x80
+  return { ...pair, publicKey }
+}
 
 class Seen extends Data.TaggedError("Seen")<{}> {}
 
@@ -226,6 +234,30 @@ describe.each(allSuites)("$name", (suite) => {
           })
         yield* Channel.connect(connection, keysOf(keys, check))
         expect(equalBytes(seen, server.publicKey)).toBe(true)
+      }).pipe(live)
+    )
+
+  if (suite.hasIdentities)
+    it.scopedLive(
+      "rejects a client's public key in a second spelling, whatever the list says",
+      () =>
+        Effect.gen(function* () {
+          const offered = { ...serverKeys, authorize: () => ({ name: "anybody" }) }
+          const result = yield* attempt({ ...keys, identity: respelled(alice) }, offered)
+          expect(result).toMatchObject(refused("a public key in a form that is not canonical"))
+        }).pipe(live)
+    )
+
+  if (shows)
+    it.scopedLive("a client rejects the server's key in a second spelling, before any check", () =>
+      Effect.gen(function* () {
+        const offered = { ...serverKeys, identities: [respelled(server)] }
+        const { error, sent } = yield* attempt(keys, offered)
+        expect(error).toMatchObject({
+          _tag: "HandshakeFailed",
+          reason: "a public key in a form that is not canonical"
+        })
+        expect(Buffer.concat(sent).length).toBe(8 + 2 + suite.lengths[0])
       }).pipe(live)
     )
 

@@ -96,8 +96,14 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "leaves the keys of another name and of another address as they are",
     text: `${pinned}${address} ${key(3)} spare\nelse:1 ${key(4)} other\n`,
-    keys: [one, three],
+    keys: [one],
     after: `${pinned}${address} ${key(3)} spare\nelse:1 ${key(4)} other\n`
+  },
+  {
+    name: "adds no key that the address has under another name",
+    text: `${pinned}${address} ${key(3)} spare\n`,
+    keys: [one, { ...three, retires: later }],
+    after: `${pinned}${address} ${key(3)} spare\n`
   },
   {
     name: "restores an announced key that another announcement had left out",
@@ -227,6 +233,26 @@ describe("KnownPeers.learn", () => {
     })
   )
 
+  it.effect("makes no place by removing what the user has pinned, or what is valid", () =>
+    Effect.gen(function* () {
+      const [first = "", ...others] = linesOf(16, "")
+      const retired = others.map((line) => `retiring="2025-01-01" ${line}`)
+      const pins = yield* learned([first, ...retired].join(""), [one, ...announced.slice(0, 2)])
+      expect(pins.result).toMatchObject({ left: 2, added: [], because: "full" })
+      expect(pins.text).toBe([first, ...retired].join(""))
+
+      const valid = others.map((line) => `announced ${line}`)
+      const missing = yield* learned([first, ...valid].join(""), [one, ...announced.slice(0, 2)])
+      expect(missing.result).toMatchObject({ left: 2, added: [], retired: others.map(() => ({})) })
+      expect(missing.text).toBe(
+        [first, ...others.map((line) => `${gone},announced ${line}`)].join("")
+      )
+      // The next announcement has place.
+      const next = yield* learned(missing.text, [one, ...announced.slice(0, 2)])
+      expect(next.result).toMatchObject({ left: 0, added: [{}, {}] })
+    })
+  )
+
   it.effect("neither locks nor writes a file in which nothing is to change", () =>
     Effect.gen(function* () {
       yield* learned(pinned, [one])
@@ -301,6 +327,10 @@ describe("KnownPeers.lookUp", () => {
   it.effect("returns no key that is revoked for another address", () =>
     Effect.gen(function* () {
       expect(yield* lookUp(`${several}revoked else:1 ${key(2)} other\n`)).toEqual([1])
+      // A date belongs to one address.
+      expect(yield* lookUp(`${several}retiring="2025-01-01" else:1 ${key(2)} other\n`)).toEqual([
+        2, 1
+      ])
     })
   )
 
