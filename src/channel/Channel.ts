@@ -29,7 +29,7 @@ import {
   type HandshakeResult,
   type ServerKeys
 } from "./Handshake.ts"
-import { HandshakeDriver } from "./HandshakeDriver.ts"
+import { closedByPeer, HandshakeDriver } from "./HandshakeDriver.ts"
 import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
@@ -232,6 +232,7 @@ const authenticate = (
   Effect.async((resume) => {
     const { flow, peer } = connection
     let isRejected = false
+    let publicKey: Uint8Array | undefined
     let cancelDraining = () => {}
     const cancel = () => {
       cancelFirstByte()
@@ -243,7 +244,8 @@ const authenticate = (
       cancel()
       // Bytes that arrive from now on get no answer.
       flow.stop(new Uint8Array(0))
-      resume(new HandshakeFailed({ peer, reason }))
+      const isSilent = reason === closedByPeer && !driver.hasReceived
+      resume(new HandshakeFailed({ peer, reason, publicKey, isSilent }))
     }
     const cancelFirstByte = timers.schedule(firstByteMillis, () => {
       if (!driver.hasReceived) reject("no data received")
@@ -254,7 +256,14 @@ const authenticate = (
     const driver = new HandshakeDriver(
       flow,
       respondSteps(
-        { address: peer, send: flow.write, markResponsive: connection.markResponsive },
+        {
+          address: peer,
+          send: flow.write,
+          markResponsive: connection.markResponsive,
+          identify: (shown) => {
+            publicKey = shown
+          }
+        },
         keys
       ),
       {

@@ -18,6 +18,10 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
    * behaves like this.
    */
   readonly transient?: boolean
+  /** The client's public key, on a server to which it was shown. */
+  readonly publicKey?: Uint8Array | undefined
+  /** True on a server whose client closed the connection before it had sent a byte. */
+  readonly isSilent?: boolean
 }> {
   override get message(): string {
     const hint =

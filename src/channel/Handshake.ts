@@ -134,6 +134,8 @@ export interface PendingClient {
   readonly send: Send
   /** Called when the client has sent a valid handshake message that is not a replay. */
   readonly markResponsive: () => void
+  /** Called with the client's public key, once the client has shown it. Default: ignored. */
+  readonly identify?: (publicKey: Uint8Array) => void
 }
 
 /**
@@ -141,7 +143,7 @@ export interface PendingClient {
  * told nothing.
  */
 export function* respond(
-  { address, send, markResponsive }: PendingClient,
+  { address, send, markResponsive, identify }: PendingClient,
   keys: ServerKeys
 ): Steps<HandshakeResult> {
   // S1: reads the hello and all of message 1 before any check, so that every rejection looks the
@@ -158,6 +160,7 @@ export function* respond(
   if (typeof opened === "string") return opened
   const { state, sharedKeyName } = opened
   // S2: authorizes the client before answering it, in suites where message 1 has its key.
+  if (state.remoteStatic !== undefined) identify?.(state.remoteStatic)
   let client = authorize(suite, state, keys, address)
   if (typeof client === "string") return client
   const length3 = suite.lengths[2]
@@ -171,6 +174,7 @@ export function* respond(
   if (length3 !== undefined) {
     const error = readMessage(state, yield 2 + length3, length3)
     if (error !== undefined) return error
+    if (state.remoteStatic !== undefined) identify?.(state.remoteStatic)
     client = authorize(suite, state, keys, address)
     if (typeof client === "string") return client
     markResponsive()

@@ -15,6 +15,9 @@ export interface Outcome<A> {
   readonly defect: (cause: unknown) => void
 }
 
+/** The reason of a handshake that the peer ended by closing or resetting the connection. */
+export const closedByPeer = "it closed the connection"
+
 /**
  * Runs the steps on a flow, without a fiber. It holds only the bytes that the current step asked
  * for. Bytes after the last step stay in the flow for the next listener.
@@ -41,7 +44,7 @@ export class HandshakeDriver<A> {
     this.#receive(new Uint8Array(0))
     if (this.#isDone) return
     const lost = () => {
-      if (!this.#isDone) this.#finish("it closed the connection", new Uint8Array(0))
+      if (!this.#isDone) this.#finish(closedByPeer, new Uint8Array(0))
     }
     this.#flow.start({
       bytes: (chunk) => {

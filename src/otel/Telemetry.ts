@@ -133,8 +133,11 @@ export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$
       ? Effect.logInfo("session ended")
       : Effect.logWarning(`session ended: ${namelessOf(error) ?? error.message}`)
     ).pipe(Effect.annotateLogs({ peer, from, service, ...counted })),
-  ConnectionRefused: ({ from, reason }) =>
-    Effect.annotateLogs(Effect.logInfo(`connection refused: ${reason}`), { from })
+  ConnectionRefused: ({ from, reason, isSilent }) =>
+    Effect.annotateLogs(
+      (isSilent === true ? Effect.logDebug : Effect.logInfo)(`connection refused: ${reason}`),
+      { from }
+    )
 })
 
 const endpointOf = ({ endpoint }: Options): Effect.Effect<URL, CollectorRefused> =>

@@ -77,7 +77,8 @@ interface OpenSession {
 /** Longest wait for an expiry, in milliseconds: Node's timers reach no further than 24.8 days. */
 const maxTimerMillis = 24 * 60 * 60 * 1000
 
-const notListed = "its key is not in authorized_peers"
+/** The reason for which `authorize` refuses a key that is not in the list. */
+export const notListed = "its key is not in authorized_peers"
 
 /**
  * The list of authorized clients in force, and their open sessions. A new list takes effect at

@@ -164,10 +164,11 @@ const serveConnection = (connection: Accepted, options: ServeOptions, budgets: P
     yield* options.on(ServerEvent.ConnectionRefused({ from, reason, publicKey }))
     yield* place.state === "refused" ? channel.setCloseReason("Refused") : connection.abort
   }).pipe(
-    Effect.catchTag("HandshakeFailed", ({ reason }: HandshakeFailed) =>
+    Effect.catchTag("HandshakeFailed", ({ reason, publicKey, isSilent = false }: HandshakeFailed) =>
       Effect.suspend(() => {
         metrics.connectionsRefused.add(1)
-        return options.on(ServerEvent.ConnectionRefused({ from: connection.peer, reason }))
+        const from = connection.peer
+        return options.on(ServerEvent.ConnectionRefused({ from, reason, publicKey, isSilent }))
       })
     )
   )

@@ -8,6 +8,8 @@ import { AdmissionControl, sourceOf, type AdmittedConnection } from "./Admission
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { awaitAtMost } from "./Deadline.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
+import { Repeats } from "./Repeats.ts"
+import { Timers } from "./Timers.ts"
 
 /** An incoming connection. */
 export interface Accepted extends Connection {
@@ -53,6 +55,9 @@ interface OpenConnection extends AdmittedConnection {
   fiber: Fiber.RuntimeFiber<void> | undefined
 }
 
+/** The peers that `Repeats` does not tell apart. */
+const others = "other addresses"
+
 /** Runs the handler for each connection of a listener. All transports share it. */
 export interface Acceptor {
   /** A transport calls this synchronously for each incoming connection. */
@@ -88,11 +93,22 @@ export const acceptor = <R>(
       if (!isOpen && admission.size === 0) Deferred.unsafeDone(empty, Effect.void)
     }
 
-    const evict = ({ wire, fiber }: OpenConnection) => {
-      wire.reset()
-      Runtime.runFork(runtime)(
-        Effect.logWarning(`${wire.peer}: connection reset: too many unauthenticated connections`)
+    const warnOf = (peer: string, count: number) =>
+      void Runtime.runFork(runtime)(
+        Effect.logWarning(
+          `${peer}: ${count === 1 ? "connection" : `${count.toLocaleString("en-US")} more connections`} reset: too many unauthenticated connections`
+        )
       )
+    const evictions = new Repeats<string>({
+      timers: yield* Timers.current,
+      onRepeated: (peer, count) => warnOf(peer === others ? peer : sourceOf(peer), count),
+      other: () => others
+    })
+
+    const evict = ({ wire, fiber, source }: OpenConnection) => {
+      wire.reset()
+      const first = evictions.add(source, wire.peer)
+      if (first !== undefined) warnOf(first, 1)
       if (fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
     }
 
@@ -139,6 +155,7 @@ export const acceptor = <R>(
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         isOpen = false
+        evictions.stop()
         yield* Deferred.succeed(closing, undefined)
         for (const callback of onDraining) callback()
         if (admission.size === 0) return

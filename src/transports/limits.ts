@@ -37,6 +37,13 @@ export const limits = {
   backlog: 1024,
   /** Concurrent connections per listener, unless the descriptor limit or the program sets fewer. */
   connections: 10_000,
+  /**
+   * Interval of the reports about events that strangers cause: after the first of a group, its
+   * others are counted.
+   */
+  reportInterval: "1 minute",
+  /** Groups of such events that are told apart; the others are counted together. */
+  reportGroups: 1024,
   /** File descriptors kept free for files, name resolution and the program's own connections. */
   reservedDescriptors: 64
 } as const

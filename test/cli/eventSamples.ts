@@ -60,11 +60,22 @@ export const samples: {
     })
   ],
   ConnectionRefused: [
-    Event.ConnectionRefused({ from: "192.0.2.9:40112", reason: "decrypt failed" }),
+    Event.ConnectionRefused({
+      from: "192.0.2.9:40112",
+      reason: "its key is not in authorized_peers",
+      count: 1,
+      publicKey
+    }),
+    Event.ConnectionRefused({
+      from: "192.0.2.9",
+      reason: "its key is not in authorized_peers",
+      count: 8430
+    }),
     Event.ConnectionRefused({
       from: "127.0.0.1:50313",
       target: "postgres",
-      reason: "more than 100 connections in a second (--rate)"
+      reason: "more than 100 connections in a second (--rate)",
+      count: 1
     })
   ],
   MessageReceived: [
@@ -303,7 +314,18 @@ export const samples: {
   ClassicListening: [Event.ClassicListening({ address: "127.0.0.1:8080", cipher: "aes-128-cbc" })],
   ClassicMessageReceived: [Event.ClassicMessageReceived({ peer: "192.0.2.7:41356", text, wire })],
   ClassicMessageRefused: [
-    Event.ClassicMessageRefused({ peer: "192.0.2.7:41356", reason: "too long", bytes: 9_000_000 })
+    Event.ClassicMessageRefused({
+      peer: "192.0.2.7:41356",
+      reason: "too long",
+      bytes: 9_000_000,
+      count: 1
+    }),
+    Event.ClassicMessageRefused({
+      peer: "192.0.2.7",
+      reason: "too long",
+      bytes: 9_000_000,
+      count: 41
+    })
   ],
   ClassicMessageSent: [Event.ClassicMessageSent({ address, bytes: text.length, wire })]
 }

@@ -23,6 +23,7 @@ import * as PeersFile from "../connection/PeersFile.ts"
 import { askCode, chooseName } from "../input/pairing.ts"
 import * as prompt from "../input/prompt.ts"
 import { Report } from "../output/Report.ts"
+import { connectionRefusals } from "../output/refusals.ts"
 import { Event } from "../output/events/index.ts"
 
 /**
@@ -213,22 +214,24 @@ const host = <E>(
   common: Omit<Pairing.PairOptions<E>, "address">,
   emit: (event: Event) => Effect.Effect<void>
 ) =>
-  Pairing.host({
-    ...common,
-    address,
-    on: Pairing.HostEvent.$match({
-      Listening: ({ address }) =>
-        emit(
-          Event.PairingListening({
-            address: Address.format(address),
-            lasts: Pairing.limits.codeDeadline,
-            reachable: !Address.isLoopback(address),
-            code: Code.encode(common.code)
-          })
-        ),
-      ConnectionRefused: (refused) => emit(Event.ConnectionRefused(refused))
+  Effect.flatMap(connectionRefusals(emit), (onRefused) =>
+    Pairing.host({
+      ...common,
+      address,
+      on: Pairing.HostEvent.$match({
+        Listening: ({ address }) =>
+          emit(
+            Event.PairingListening({
+              address: Address.format(address),
+              lasts: Pairing.limits.codeDeadline,
+              reachable: !Address.isLoopback(address),
+              code: Code.encode(common.code)
+            })
+          ),
+        ConnectionRefused: onRefused
+      })
     })
-  })
+  ).pipe(Effect.scoped)
 
 /** Loads this side's key pair, and creates a missing one: pairing is usually the first use. */
 const loadIdentity = (

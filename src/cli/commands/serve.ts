@@ -25,6 +25,7 @@ import * as Forwards from "../connection/Forwards.ts"
 import * as InboxAt from "../connection/InboxAt.ts"
 import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
+import { connectionRefusals, type RefusedConnection } from "../output/refusals.ts"
 import * as ServerIdentities from "../connection/ServerIdentities.ts"
 import * as SharedKeys from "../connection/SharedKeys.ts"
 import { Status } from "../output/Status.ts"
@@ -134,7 +135,7 @@ export const serve = commandSpec(
           (depth) => status.snapshot(depth)
         )
       )
-      const onEvent = reportEvents(emit, identities, suites)
+      const onEvent = reportEvents(emit, identities, suites, yield* connectionRefusals(emit))
       yield* Server.serve({
         address: listen,
         padding,
@@ -197,7 +198,8 @@ const fileServices = (files: Option.Option<string>, emit: Emit) =>
 const reportEvents = (
   emit: Emit,
   identities: Effect.Effect.Success<ReturnType<typeof ServerIdentities.load>>,
-  suites: ReadonlyArray<Suite>
+  suites: ReadonlyArray<Suite>,
+  onRefused: (refused: RefusedConnection) => Effect.Effect<void>
 ) =>
   Server.ServerEvent.$match({
     Listening: ({ address }) =>
@@ -219,7 +221,7 @@ const reportEvents = (
           error: error?.message
         })
       ),
-    ConnectionRefused: (refused) => emit(Event.ConnectionRefused(refused))
+    ConnectionRefused: onRefused
   })
 
 const openInbox = (

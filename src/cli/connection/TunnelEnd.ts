@@ -26,6 +26,7 @@ import { optionError } from "../arguments/options.ts"
 import * as ServerFlags from "./ServerFlags.ts"
 import { OutputFailed } from "../output/Report.ts"
 import * as standardOutput from "../output/standardOutput.ts"
+import { connectionRefusals, type RefusedConnection } from "../output/refusals.ts"
 import type { Status } from "../output/Status.ts"
 import { Event } from "../output/events/index.ts"
 
@@ -160,7 +161,7 @@ export const forwardListener = (flags: ListenFlags, status: Status, emit: Emit) 
         onNone: () => ({}),
         onSome: (connections) => ({ connections })
       }),
-      ...connectionEvents(flags, record, emit)
+      ...connectionEvents(flags, record, emit, yield* connectionRefusals(emit))
     })
     if (isExposed(listener.boundAddress, flags)) return yield* exposedError(listener.boundAddress)
     yield* record(ServerEvent.Listening(listener))
@@ -179,7 +180,8 @@ export const forwardListener = (flags: ListenFlags, status: Status, emit: Emit) 
 const connectionEvents = (
   { target, rate }: ListenFlags,
   record: (event: ServerEvent) => Effect.Effect<void>,
-  emit: Emit
+  emit: Emit,
+  refuse: (refused: RefusedConnection) => Effect.Effect<void>
 ): TunnelCallbacks => {
   const service = opening(tunnelService, target)
   const remotes = new Map<ForwardedConnection, RemotePeer>()
@@ -206,7 +208,7 @@ const connectionEvents = (
       const reason = error?.message ?? `more than ${rate} new connections per second (--rate)`
       return Effect.zipRight(
         record(ServerEvent.ConnectionRefused({ from, reason })),
-        emit(Event.ConnectionRefused({ target, from, reason }))
+        refuse({ target, from, reason })
       )
     }
   }

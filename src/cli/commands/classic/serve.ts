@@ -9,6 +9,7 @@ import * as Address from "../../../transports/Address.ts"
 import { Transport } from "../../../transports/index.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as options from "../../arguments/options.ts"
+import { countRepeats } from "../../output/refusals.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
@@ -49,6 +50,12 @@ export const classicServe = commandSpec(
       const report = yield* Report
       const mode = { json, wire, exact: once }
       const store = yield* KeyStore
+      const onRefused = yield* countRepeats<RefusedMessage>({
+        from: ({ peer }) => peer,
+        reason: ({ reason }) => reason,
+        emit: (refused, peer, count) =>
+          report.emit(Event.ClassicMessageRefused({ ...refused, peer, count }), mode)
+      })
 
       if (yield* store.createIfMissing(cipher.key))
         yield* report.emit(
@@ -76,9 +83,17 @@ export const classicServe = commandSpec(
               )
             ),
           Message: (message) => report.emit(Event.ClassicMessageReceived(message), mode),
-          Refused: (refused) => report.emit(Event.ClassicMessageRefused(refused), mode)
+          Refused: onRefused
         })
       })
       yield* Effect.provide(serve, Layer.merge(Cipher.layer(cipher), Transport.layerNet))
-    }).pipe(Effect.provide(KeyStore.layerReference(Option.getOrElse(key, () => cipher.keyFile))))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(KeyStore.layerReference(Option.getOrElse(key, () => cipher.keyFile)))
+    )
 )
+
+type RefusedMessage = Pick<
+  Extract<Classic.ClassicServerEvent, { readonly _tag: "Refused" }>,
+  "peer" | "reason" | "bytes"
+>

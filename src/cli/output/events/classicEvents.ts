@@ -16,6 +16,8 @@ export type ClassicEvents = {
     readonly peer: string
     readonly reason: RefusalReason
     readonly bytes: number
+    /** Number of messages: 1, or those that followed within an interval. */
+    readonly count: number
   }
   ClassicMessageSent: {
     readonly address: string
@@ -49,10 +51,15 @@ export const classicTexts: EventTexts<ClassicEvents> = {
   ClassicMessageRefused: {
     code: "message-refused",
     level: LogLevel.Warning,
-    line: ({ peer, reason, bytes }) =>
-      `refused a message from ${peer}: ${refusals[reason].line}` +
-      (bytes > 0 ? ` (${plural(bytes, "byte")})` : ""),
-    fields: ({ peer, reason, bytes }) => ({ peer, reasonCode: refusals[reason].code, bytes })
+    line: ({ peer, reason, bytes, count }) =>
+      `refused ${count === 1 ? "a message" : plural(count, "more message")} from ${peer}: ${refusals[reason].line}` +
+      (bytes > 0 && count === 1 ? ` (${plural(bytes, "byte")})` : ""),
+    fields: ({ peer, reason, bytes, count }) => ({
+      peer,
+      reasonCode: refusals[reason].code,
+      bytes,
+      count
+    })
   },
   ClassicMessageSent: {
     code: "message-sent",

@@ -3,6 +3,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Printable from "../../../bytes/Printable.ts"
 import * as PublicKey from "../../../keys/PublicKey.ts"
 import type { ServerKey } from "../../../peers/KnownPeers.ts"
+import { notListed } from "../../../services/PeerSessions.ts"
 import type { Counters, RemotePeer } from "../../../services/Service.ts"
 import {
   countersSuffix,
@@ -38,8 +39,12 @@ export type ServerEvents = {
   ConnectionRefused: {
     readonly from: string
     readonly reason: string
+    /** Number of connections: 1, or those that followed within an interval. */
+    readonly count: number
     /** The target of a tunnel; absent on a server. */
     readonly target?: string
+    /** The key of the client, where it has shown one; absent in a count. */
+    readonly publicKey?: Uint8Array | undefined
   }
 }
 
@@ -52,6 +57,16 @@ const endedFields = ({ sender, service, counted, error }: Ended) => ({
   counters: counted,
   ...(error === undefined ? {} : { reason: error })
 })
+
+/** The fingerprint of a refused key, and the command that would authorize it. */
+const aboutKey = (reason: string, publicKey: Uint8Array | undefined): string => {
+  if (publicKey === undefined) return ""
+  const allow =
+    reason === notListed
+      ? `; to allow it: sealwire peers add NAME ${PublicKey.encode(publicKey)}`
+      : ""
+  return ` (${PublicKey.fingerprint(publicKey)}${allow})`
+}
 
 export const serverTexts: EventTexts<ServerEvents> = {
   ConfigValid: {
@@ -103,12 +118,16 @@ export const serverTexts: EventTexts<ServerEvents> = {
   ConnectionRefused: {
     code: "connection-refused",
     level: LogLevel.Warning,
-    line: ({ from, reason, target = "" }) =>
-      `refused ${from}${target === "" ? "" : ` (${target})`}: ${reason}`,
-    fields: ({ from, reason, target }) => ({
+    line: ({ from, reason, count, target = "", publicKey }) => {
+      const what = count === 1 ? from : `${plural(count, "more connection")} from ${from}`
+      return `refused ${what}${target === "" ? "" : ` (${target})`}: ${reason}${aboutKey(reason, publicKey)}`
+    },
+    fields: ({ from, reason, count, target, publicKey }) => ({
       from,
       ...(target === undefined ? {} : { target }),
-      reason
+      reason,
+      count,
+      ...keyFields(publicKey)
     })
   }
 }

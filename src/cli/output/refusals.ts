@@ -1,0 +1,90 @@
+// Events about what a listener refused. Anybody can cause them, as often as the network allows: each
+// source and reason has one event at once, and then one per interval with their number.
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type * as Scope from "effect/Scope"
+import { sourceOf } from "../../transports/AdmissionControl.ts"
+import { Repeats } from "../../transports/Repeats.ts"
+import { Timers } from "../../transports/Timers.ts"
+import { Event } from "./events/index.ts"
+
+/** The place of the addresses that are not told apart while the table of them is full. */
+const others = "other addresses"
+
+interface RefusalOptions<R> {
+  /** Network address that was refused. */
+  readonly from: (refused: R) => string
+  /** What tells refusals of one source apart, beside the source. */
+  readonly reason: (refused: R) => string
+  /** Emits `count` refusals; `from` is the address of one, and the source of several. */
+  readonly emit: (refused: R, from: string, count: number) => Effect.Effect<void>
+}
+
+/** Returns a function that emits the first refusal of each source and reason, and counts others. */
+export const countRepeats = <R>({
+  from,
+  reason,
+  emit
+}: RefusalOptions<R>): Effect.Effect<(refused: R) => Effect.Effect<void>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const runtime = yield* Effect.runtime<never>()
+    interface Counted {
+      readonly refused: R
+      readonly source: string
+    }
+    const repeats = yield* Effect.acquireRelease(
+      Effect.map(
+        Timers.current,
+        (timers) =>
+          new Repeats<Counted>({
+            timers,
+            onRepeated: ({ refused, source }, count) =>
+              void Runtime.runFork(runtime)(emit(refused, source, count)),
+            other: ({ refused }) => ({ refused, source: others })
+          })
+      ),
+      (opened) => Effect.sync(() => opened.stop())
+    )
+    return (refused) =>
+      Effect.suspend(() => {
+        const source = sourceOf(from(refused))
+        const first = repeats.add(`${source}\0${reason(refused)}`, { refused, source })
+        if (first === undefined) return Effect.void
+        return emit(refused, first.source === others ? others : from(refused), 1)
+      })
+  })
+
+/** A refused connection, as a listener reports it. */
+export interface RefusedConnection {
+  readonly from: string
+  readonly reason: string
+  readonly target?: string
+  readonly publicKey?: Uint8Array | undefined
+  /** The other side closed it before it had sent a byte, as a health check does. */
+  readonly isSilent?: boolean | undefined
+}
+
+/** Returns a function for the connections of a listener. A silent one is logged at level debug. */
+export const connectionRefusals = (
+  emit: (event: Event) => Effect.Effect<void>
+): Effect.Effect<(refused: RefusedConnection) => Effect.Effect<void>, never, Scope.Scope> =>
+  Effect.map(
+    countRepeats<RefusedConnection>({
+      from: ({ from }) => from,
+      reason: ({ reason, target = "" }) => `${target}\0${reason}`,
+      emit: ({ reason, target, publicKey }, from, count) =>
+        emit(
+          Event.ConnectionRefused({
+            from,
+            reason,
+            count,
+            ...(target === undefined ? {} : { target }),
+            ...(count === 1 && publicKey !== undefined ? { publicKey } : {})
+          })
+        )
+    }),
+    (count) => (refused) =>
+      refused.isSilent === true
+        ? Effect.logDebug(`${refused.from} connected and closed without sending a byte`)
+        : count(refused)
+  )

@@ -1,0 +1,67 @@
+// What a server says about strangers: one line for each source and reason, with the key that was
+// refused, and nothing about connections that are closed without a byte.
+import { createConnection } from "node:net"
+import { describe, expect } from "vitest"
+import { eventsOf, it, type Box } from "./Sealwire.ts"
+
+const serveWith = async (box: Box, ...args: ReadonlyArray<string>) => {
+  await box.run(["keygen", "--identity", "--key", "./server.key"])
+  const { stdout } = await box.run(["pubkey", "--identity", "./server.key"])
+  box.write("peers", "# nobody yet\n")
+  const flags = ["--identity", "./server.key", "--authorized-peers", "./peers", ...args]
+  const server = await box.listen(["serve", "--listen", "127.0.0.1:0", ...flags])
+  const serverKey = stdout.toString().trim()
+  const send = () =>
+    box.run(["send", "--to", server.address, "--peer", serverKey, "--retry", "0", "text"])
+  return { server, send }
+}
+
+/** Connects, sends these bytes and closes. */
+const touch = (address: string, bytes: string) =>
+  new Promise<void>((resolve) => {
+    const port = Number(address.split(":").at(-1))
+    const socket = createConnection(port, "127.0.0.1", () => socket.end(bytes))
+    socket.resume()
+    socket.once("close", () => resolve())
+    // The server resets what it refuses.
+    socket.once("error", () => {})
+  })
+
+describe("strangers", () => {
+  it("have one line, which names the key and the command that allows it", async ({ box }) => {
+    const { server, send } = await serveWith(box)
+    await box.run(["keygen", "--identity"])
+    const key = (await box.run(["pubkey"])).stdout.toString().trim()
+    const fingerprint = (await box.run(["fingerprint", key])).stdout.toString().trim().split(" ")[0]
+    for (let count = 0; count < 3; count++) expect((await send()).code).toBe(4)
+    await touch(server.address, "GET / HTTP/1.1\r\n\r\n".repeat(20))
+    await server.until("the refusal", ({ stderr }) => stderr.includes("not the Sealwire protocol"))
+    const lines = server.stderr.split("\n").filter((line) => line.includes("refused"))
+    expect(lines.map((line) => line.replace(/:\d{4,5}/, ":PORT"))).toEqual([
+      `sealwire: warning: refused 127.0.0.1:PORT: its key is not in authorized_peers (${fingerprint}; to allow it: sealwire peers add NAME ${key})`,
+      "sealwire: warning: refused 127.0.0.1:PORT: it closed the connection",
+      "sealwire: warning: refused 127.0.0.1:PORT: not the Sealwire protocol"
+    ])
+  })
+
+  it("have one event, which counts", async ({ box }) => {
+    const { server, send } = await serveWith(box, "--json")
+    await box.run(["keygen", "--identity"])
+    for (let count = 0; count < 3; count++) expect((await send()).code).toBe(4)
+    const refused = eventsOf(server.stdout).filter(({ event }) => event === "connection-refused")
+    // The second is of the client's question for the server's key, when it was refused.
+    expect(refused).toMatchObject([
+      { reason: "its key is not in authorized_peers", count: 1 },
+      { reason: "it closed the connection", count: 1 }
+    ])
+    expect(refused[0]).toHaveProperty("fingerprint")
+  })
+
+  it("that close without a byte are logged at level debug alone", async ({ box }) => {
+    const { server } = await serveWith(box)
+    for (let count = 0; count < 3; count++) await touch(server.address, "")
+    await touch(server.address, "GET / HTTP/1.1\r\n\r\n".repeat(20))
+    await server.until("the refusal", ({ stderr }) => stderr.includes("refused"))
+    expect(server.stderr.split("\n").filter((line) => line.includes("127.0.0.1:"))).toHaveLength(2)
+  })
+})
