@@ -163,6 +163,6 @@ export const inbox = room("services/inbox", [
   {
     file: "kinds/EnvKind.ts",
     tests: kinds,
-    mutants: [["Printable.line(name)", "value"]]
+    mutants: [["${shown(name)} does not", "${shown(value)} does not"]]
   }
 ])

@@ -149,7 +149,7 @@ export const keys = room("keys", [
       ],
       ["    await unlink(temporary).catch(() => {})\n    throw cause", "    throw cause"],
       [
-        "const target = await realpath(file)\n",
+        "const target = await RealPath.resolve(file)\n",
         "const target = file\n",
         { tests: ["keys/openFlags"] }
       ]

@@ -98,15 +98,12 @@ export const transfer = room("services/transfer", [
         "unlock === undefined || current === undefined || current.dev"
       ],
       ["if (size > entry.size) ftruncateSync(fd, 0)", ""],
-      [
-        "if (this.#isShared && lstatIfExists(this.directory, this.partialName)?.ino !== this.#ino)",
-        "if (false)"
-      ],
+      ["if (this.#isShared && status === undefined)", "if (false)"],
       ["if (overwrite) return renameSync(from, to)\n", "return renameSync(from, to)\n"],
-      ["    unlinkSync(from)\n  }\n}", "  }\n}"],
+      ["  }\n  unlinkSync(from)\n}", "  }\n}"],
       ["partial.peer !== tag ||", ""],
       ['|| partial.kind !== "0") continue', ") continue"],
-      ["&& now - stats.ctimeMs > limits.leftoverMillis", ""],
+      ["now - stats.ctimeMs > limits.leftoverMillis && unlinkIfPossible", "unlinkIfPossible"],
       ["partial?.peer === tag && partial.kind ===", "partial?.kind ==="],
       ["partial.name === stem && other !== current", "other !== current"],
       ["    if (unlock === undefined) return\n", ""],
@@ -142,14 +139,14 @@ export const transfer = room("services/transfer", [
     mutants: [
       ["if (usage.isCounted) return", ""],
       ["if (--usage.sessions === 0) this.#usages.delete(key)", "this.#usages.delete(key)"],
-      ["usage.reserved.get(path) ?? counted", "counted"],
-      ["more > 0 && usage.used + more > limit", "usage.used + more > limit"],
+      ["Math.max(0, cost - credit - partial)", "Math.max(0, cost - credit)"],
+      ["cost > 0 && usage.used + cost > limit", "usage.used + cost > limit"],
       [
-        "usage.used + more > limit) return false\n    usage.used += more",
-        "usage.used + more > limit) return false"
+        "usage.used + cost > limit) return false\n    usage.used += cost",
+        "usage.used + cost > limit) return false"
       ],
       ["usage.used + cost > limit", "usage.used + cost > limit + 1"],
-      ["Math.max(0, cost - before)", "cost - before"],
+      ["Math.max(0, cost - credit - partial)", "cost - credit - partial"],
       ["sum += costOf(stats.isFile() ? stats.size : 0)", "sum += stats.isFile() ? stats.size : 0"]
     ]
   },
@@ -182,10 +179,7 @@ export const transfer = room("services/transfer", [
       ['existing.isSymbolicLink() && policy === "overwrite"', "existing.isSymbolicLink()"],
       ['if (policy === "skip") return answerOnly("skipped")', ""],
       ['if (copy !== undefined && policy === "refuse") return', "if (false) return"],
-      [
-        'this.policyFor(index) === "rename")\n      return quota.add(cost)',
-        "false)\n      return quota.add(cost)"
-      ],
+      ['existing !== undefined && this.policyFor(index) === "overwrite"', "existing !== undefined"],
       ['if (!isSame && policy === "skip") return "skipped"', ""]
     ]
   },
@@ -202,8 +196,8 @@ export const transfer = room("services/transfer", [
         "constants.O_RDONLY | constants.O_NOFOLLOW"
       ],
       ["mtimeMicros(stats) === entry.mtime\n", "true\n"],
-      ['if (this.#enclosing.includes(id)) return this.#leaveOut("link", sent.text)', ""],
-      ['if (!stats.isFile()) return this.#leaveOut("special", sent.text)', ""],
+      ['if (this.#enclosing.includes(id)) return yield* this.#leaveOut("link", sent.text)', ""],
+      ['if (!stats.isFile()) return yield* this.#leaveOut("special", sent.text)', ""],
       [
         "return source === undefined ? undefined : this.add(this.#served, source, sent)",
         "return this.add(this.#served, source ?? SafePath.root, sent)"

@@ -1,11 +1,12 @@
 // The list of inbox kinds: a new kind is one entry, and the command line knows it.
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { openForServing, openStore, withMessages } from "../../../src/cli/connection/InboxAt.ts"
 import { Inbox, InboxMessages } from "../../../src/services/inbox/Inbox.ts"
 import type { InboxKind, StoreKind } from "../../../src/services/inbox/InboxKind.ts"
+import { EnvKind } from "../../../src/services/inbox/kinds/EnvKind.ts"
 import { kindOf, kinds } from "../../../src/services/inbox/kinds/index.ts"
 
 const flags = { execConcurrency: Option.none(), execTimeout: Option.none() }
@@ -54,6 +55,15 @@ describe("the kinds of inboxes", () => {
       ? kind.open(reference, { create: true })
       : kind.open(reference, { onLine: () => Effect.void })
     expect(Either.isLeft(opened)).toBe(true)
+  })
+
+  it("a variable without a URL is named, and its value is not repeated", () => {
+    vi.stubEnv("INBOX", "not-a-url")
+    const opened = EnvKind.open("env:INBOX", { create: true })
+    vi.unstubAllEnvs()
+    expect(opened).toEqual(
+      Either.left("the environment variable INBOX does not contain a postgres:// URL")
+    )
   })
 
   it.effect("a planted kind is opened by serve and read by the inbox commands", () => {
