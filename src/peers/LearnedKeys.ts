@@ -32,6 +32,11 @@ export interface Learned {
   readonly retiring: ReadonlyArray<ServerKey>
   /** Known keys that are retired now, because the server announced its keys without them. */
   readonly retired: ReadonlyArray<ServerKey>
+  /**
+   * Valid keys that are missing in the set of a server that showed a retiring key. Nothing was
+   * changed: either they are a thief's, or the retiring key is in the hands of one.
+   */
+  readonly disputed: ReadonlyArray<ServerKey>
   /** Number of announced keys that were not added. */
   readonly left: number
   /** Reason: the address has the maximum number of keys, or the server showed a retiring key. */
@@ -49,7 +54,8 @@ export interface Learned {
  * the holder of a stolen key could stay trusted for ever, or lock the real server out. A revoked
  * key stays revoked.
  *
- * Returns undefined if there was nothing to change; the file is not locked or written then.
+ * Returns undefined if there was nothing to change or to report. The file is locked only for a
+ * change.
  *
  * @example
  * const learned = yield* KnownPeers.learn("./known_peers", "mail.example:8080", shown, announced)
@@ -66,17 +72,21 @@ export const learn = (
     const changesOf = (peers: ReadonlyArray<KnownPeer>) =>
       changesFrom(peers, address, shown, keys, now)
     const read = yield* PeerFiles.read(file)
-    if (changesOf(yield* parseKnown(file, read)) === undefined) return undefined
+    const expected = changesOf(yield* parseKnown(file, read))
+    if (expected === undefined) return undefined
+    const { edit: change, ...unchanged } = expected
+    if (change === undefined) return { address, file, ...unchanged }
     return yield* PeerFiles.edit(file, parseKnown, (text, peers) => {
       const changes = changesOf(peers)
       if (changes === undefined) return Either.right({ text, result: undefined })
       const { edit, ...result } = changes
-      return Either.right({ text: edit(text), result: { address, file, ...result } })
+      return Either.right({ text: edit?.(text) ?? text, result: { address, file, ...result } })
     })
   })
 
 interface Changes extends Omit<Learned, "address" | "file"> {
-  readonly edit: (text: string) => string
+  /** Undefined for changes that are only reported. */
+  readonly edit: ((text: string) => string) | undefined
 }
 
 /** Returns the changes that an announcement leads to; undefined if there are none. */
@@ -100,18 +110,22 @@ const changesFrom = (
       (peer) => isSame(peer.publicKey, publicKey) && (peer.pin.revoked || peer.address === address)
     )
   const unknown = keys.filter(isUnknown)
-  if ([witness, ...copies].some(({ pin }) => pin.retires !== undefined)) {
-    const own = keys.find(({ publicKey }) => isSame(publicKey, shown))
-    const dated = [witness, ...copies].flatMap((line) => earlier(line, own))
-    return changes(
-      { address, name, dated, added: [], removed: [], left: unknown.length },
-      "retiring",
-      now
-    )
-  }
   const lines = peers.filter(
     (peer) => peer.address === address && peer.name === name && !peer.pin.revoked
   )
+  if ([witness, ...copies].some(({ pin }) => pin.retires !== undefined)) {
+    const own = keys.find(({ publicKey }) => isSame(publicKey, shown))
+    const dated = [witness, ...copies].flatMap((line) => earlier(line, own))
+    const disputed = lines.filter(
+      ({ publicKey }) =>
+        withdrawnBy(peers, address, publicKey, now) === undefined &&
+        !isSame(publicKey, shown) &&
+        !announced.some((key) => isSame(key.publicKey, publicKey))
+    )
+    const left = unknown.length
+    const decision = { address, name, dated, added: [], removed: [], disputed, left }
+    return changes(decision, "retiring", now)
+  }
   const dated = lines.flatMap((line): ReadonlyArray<Dated> => {
     const key = keys.find(({ publicKey }) => isSame(publicKey, line.publicKey))
     if (key === undefined)
@@ -123,7 +137,7 @@ const changesFrom = (
   })
   const { added, removed } = fit(peers, address, lines, unknown, announced, now)
   const left = unknown.length - added.length
-  return changes({ address, name, dated, added, removed, left }, "full", now)
+  return changes({ address, name, dated, added, removed, disputed: [], left }, "full", now)
 }
 
 /** A line, and the retirement date that it gets; undefined for none. */
@@ -168,16 +182,17 @@ interface Decision {
   readonly dated: ReadonlyArray<Dated>
   readonly added: ReadonlyArray<ServerKey>
   readonly removed: ReadonlyArray<KnownPeer>
+  readonly disputed: ReadonlyArray<KnownPeer>
   readonly left: number
 }
 
 /** Describes the decision for the user, and as an edit of the file. */
 const changes = (
-  { address, name, dated, added, removed, left }: Decision,
+  { address, name, dated, added, removed, disputed, left }: Decision,
   because: Learned["because"],
   now: number
 ): Changes | undefined => {
-  if (dated.length + added.length + left === 0) return undefined
+  if (dated.length + added.length + disputed.length + left === 0) return undefined
   const keyOf = ({ line: { publicKey }, retires }: Dated): ServerKey =>
     retires === undefined ? { publicKey } : { publicKey, retires }
   const retired = dated.filter(({ retires = Infinity }) => retires <= now)
@@ -190,23 +205,28 @@ const changes = (
     added: [...restored.map(keyOf), ...added],
     retiring: retiring.map(keyOf),
     retired: retired.map(keyOf),
+    disputed: disputed.map(({ publicKey, pin: { retires } }) =>
+      retires === undefined ? { publicKey } : { publicKey, retires }
+    ),
     left,
     because,
-    edit: (text) => {
-      const redated = dated.reduce(
-        (edited, { line: { line }, retires }) =>
-          retires === undefined
-            ? PeerEdits.removeOption(edited, line, Pin.retiring.name)
-            : PeerEdits.retire(edited, line, UtcDate.format(retires)),
-        text
-      )
-      const lines = removed.map(({ line }) => line)
-      const shortened = lines.length === 0 ? redated : PeerEdits.remove(redated, lines)
-      return added.reduce(
-        (edited, key) => PeerEdits.append(edited, lineOf(address, name, key)),
-        shortened
-      )
-    }
+    edit: dated.length + added.length === 0 ? undefined : edit
+  }
+
+  function edit(text: string): string {
+    const redated = dated.reduce(
+      (edited, { line: { line }, retires }) =>
+        retires === undefined
+          ? PeerEdits.removeOption(edited, line, Pin.retiring.name)
+          : PeerEdits.retire(edited, line, UtcDate.format(retires)),
+      text
+    )
+    const lines = removed.map(({ line }) => line)
+    const shortened = lines.length === 0 ? redated : PeerEdits.remove(redated, lines)
+    return added.reduce(
+      (edited, key) => PeerEdits.append(edited, lineOf(address, name, key)),
+      shortened
+    )
   }
 }
 

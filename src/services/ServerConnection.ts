@@ -23,6 +23,11 @@ export type ConnectionEvent = Data.TaggedEnum<{
   /** The server announced its keys, and known_peers was changed. */
   KeysLearned: KnownPeers.Learned
   /**
+   * The server showed a retiring key and announced its keys without others that known_peers has as
+   * valid. Either those are a thief's, or the retiring key is in the hands of one.
+   */
+  KeysDisputed: KnownPeers.Learned
+  /**
    * The server announced its keys. Nothing was changed, because its key was given or pinned for
    * another address.
    */
@@ -271,10 +276,20 @@ const learnKeys =
         : on(ConnectionEvent.AnnouncementIgnored({ address, keys: keys.length }))
       : KnownPeers.learn(knownPeers, address, shown, keys).pipe(
           Effect.flatMap((learned) =>
-            learned === undefined ? Effect.void : on(ConnectionEvent.KeysLearned(learned))
+            learned === undefined
+              ? Effect.void
+              : Effect.zipRight(
+                  isChanged(learned) ? on(ConnectionEvent.KeysLearned(learned)) : Effect.void,
+                  learned.disputed.length > 0
+                    ? on(ConnectionEvent.KeysDisputed(learned))
+                    : Effect.void
+                )
           ),
           // The server announces its keys again on the next connection.
           Effect.catchAll(({ message: reason }) =>
             on(ConnectionEvent.AnnouncementNotSaved({ address, reason }))
           )
         )
+
+const isChanged = ({ added, retiring, retired, left }: KnownPeers.Learned): boolean =>
+  added.length + retiring.length + retired.length + left > 0

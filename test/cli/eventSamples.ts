@@ -275,6 +275,7 @@ export const samples: {
       added: [{ publicKey: nextKey }],
       retiring: [{ publicKey, retires: expiry }],
       retired: [],
+      disputed: [],
       left: 1,
       because: "full",
       file: "/home/me/known_peers"
@@ -285,6 +286,7 @@ export const samples: {
       added: [{ publicKey: nextKey }],
       retiring: [],
       retired: [{ publicKey, retires: expiry }],
+      disputed: [],
       left: 0,
       because: "full",
       file: "/home/me/known_peers"

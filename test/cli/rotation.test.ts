@@ -188,6 +188,46 @@ describe("a server's identity", () => {
     expect([refused.code, messagesOf(again)]).toEqual([4, []])
   })
 
+  it("warns when a server under a retiring key leaves out a key that a thief has announced", async ({
+    box
+  }) => {
+    const { old } = setUp(box)
+    identityAt(box, "thief.key")
+    const current = ["--identity", "./server.key", ...peers]
+    const first = await serve(box, "127.0.0.1:0", ...current)
+    const { address } = first
+    await stop(first)
+    const pin = `${address} ${old} bank`
+    box.write(knownFile, `${pin}\n`)
+    // The thief has the current key, and lets it retire.
+    const thief = await serve(
+      box,
+      address,
+      "--identity",
+      "./thief.key",
+      "--retiring-identity",
+      "./server.key",
+      "--retire-at",
+      "2099-01-01",
+      ...peers
+    )
+    expect((await send(box, thief, "to the thief")).code).toBe(0)
+    await stop(thief)
+    const theirs = publicKeyAt(box, "thief.key")
+    expect(lines(box)).toEqual([
+      `retiring="2099-01-01" ${pin}`,
+      `announced ${address} ${theirs} bank`
+    ])
+    const owner = await serve(box, address, ...current)
+    const warned = await send(box, owner, "to the owner")
+    expect(warned.code).toBe(0)
+    expect(linesOf(warned.stderr)).toEqual([
+      expect.stringMatching(
+        /^sealwire: warning: bank \(\S+\) showed a key that retires, and announced its keys without SHA256:\S+, valid in \S+known_peers: a key of the server may be stolen\./
+      )
+    ])
+  })
+
   it("a unit that still names the next identity after the switch is told what to change", async ({
     box
   }) => {

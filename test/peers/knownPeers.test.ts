@@ -161,12 +161,6 @@ const cases: ReadonlyArray<Case> = [
     after: `${pinned}${gone} ${address} ${key(2)} mail\n`
   },
   {
-    name: "retires nothing under a key that retires",
-    text: `retiring="2027-01-01" ${pinned}announced ${address} ${key(3)} mail\n`,
-    keys: [one],
-    after: `retiring="2027-01-01" ${pinned}announced ${address} ${key(3)} mail\n`
-  },
-  {
     name: "moves the own date of a key that retires to earlier",
     text: `retiring="2027-01-01" ${pinned}${address} ${key(2)} mail\n`,
     keys: [two, { ...one, retires: sooner }],
@@ -251,6 +245,21 @@ describe("KnownPeers.learn", () => {
       const next = yield* learned(missing.text, [one, ...announced.slice(0, 2)])
       expect(next.result).toMatchObject({ left: 0, added: [{}, {}] })
     })
+  )
+
+  it.effect(
+    "reports valid keys that a server under a retiring key leaves out, and changes nothing",
+    () =>
+      Effect.gen(function* () {
+        const theirs = `announced ${address} ${key(3)} mail\nretiring="2025-01-01" ${address} ${key(4)} mail\n`
+        const text = `retiring="2027-01-01" ${pinned}${theirs}${address} ${key(5)} spare\n`
+        const own = { ...one, retires: later }
+        expect(yield* learned(text, [own], one.publicKey)).toMatchObject({
+          text,
+          result: { disputed: [{}], added: [], retiring: [], retired: [], left: 0 }
+        })
+        expect((yield* learned(text, [three, own], one.publicKey)).result).toBeUndefined()
+      })
   )
 
   it.effect("neither locks nor writes a file in which nothing is to change", () =>

@@ -11,6 +11,7 @@ import type { KeyLoadError } from "../../keys/KeyErrors.ts"
 import { Identity, SharedKey, type KeyKind } from "../../keys/KeyKind.ts"
 import type { KeyPair } from "../../keys/KeyPair.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
+import * as PublicKey from "../../keys/PublicKey.ts"
 import * as KnownPeers from "../../peers/KnownPeers.ts"
 import type { KnownPeer, PeersInvalid } from "../../peers/Peers.ts"
 import * as ServerConnection from "../../services/ServerConnection.ts"
@@ -94,6 +95,12 @@ export const prepare = (
     on: ServerConnection.ConnectionEvent.$match({
       KeyPinned: (pinned) => emit(Event.ServerPinned(pinned)),
       KeysLearned: (learned) => emit(Event.ServerKeysLearned(learned)),
+      KeysDisputed: ({ address, name, disputed, file }) =>
+        Effect.logWarning(
+          `${name} (${address}) showed a key that retires, and announced its keys without ` +
+            `${disputed.map(({ publicKey }) => PublicKey.fingerprint(publicKey)).join(", ")}, valid in ${file}: ` +
+            "a key of the server may be stolen. Compare with sealwire pubkey on the server, and revoke the wrong one"
+        ),
       AnnouncementIgnored: ({ address, keys }) =>
         Effect.logDebug(
           `${address} announced ${keys} keys; its key was given with --peer, and known_peers is unchanged`
