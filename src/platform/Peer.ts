@@ -3,6 +3,7 @@ import type { Socket } from "@effect/platform/Socket"
 import * as Context from "effect/Context"
 import type { Channel } from "../channel/Channel.ts"
 import type { Rules } from "../peers/Rules.ts"
+import type { SessionMemory } from "../services/PeerBudgets.ts"
 
 /** The peer, as the handshake has authenticated it. */
 export interface PeerShape {
@@ -35,11 +36,17 @@ export const peerOfChannel = (
 
 const peers = new WeakMap<Socket, PeerShape>()
 
-/** Sets the result of `peerOf` for this socket. */
-export const setPeer = (socket: Socket, peer: PeerShape): Socket => {
+const memories = new WeakMap<Socket, SessionMemory>()
+
+/** Sets the results of `peerOf` and `memoryOf` for this socket. */
+export const setPeer = (socket: Socket, peer: PeerShape, memory: SessionMemory): Socket => {
   peers.set(socket, peer)
+  memories.set(socket, memory)
   return socket
 }
+
+/** Returns the memory of the peer's session; undefined as for `peerOf`. */
+export const memoryOf = (socket: Socket): SessionMemory | undefined => memories.get(socket)
 
 /** Returns the peer of a socket of SecureSocketServer; undefined for any other socket. */
 export const peerOf = (socket: Socket): PeerShape | undefined => peers.get(socket)

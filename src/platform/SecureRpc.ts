@@ -22,7 +22,8 @@ import { randomUUID } from "node:crypto"
 import type { Transport } from "../transports/Transport.ts"
 import { unrestricted } from "../peers/Rules.ts"
 import { allowsRpc } from "../services/rpc/rules.ts"
-import { Peer, peerOf, type PeerShape } from "./Peer.ts"
+import { CallMemory } from "./CallMemory.ts"
+import { memoryOf, Peer, peerOf, type PeerShape } from "./Peer.ts"
 import * as SecureSocket from "./SecureSocket.ts"
 import * as SecureSocketServer from "./SecureSocketServer.ts"
 
@@ -114,8 +115,10 @@ const protocol = (refuse: Refuse) =>
     ) =>
       Effect.gen(function* () {
         const peer = peerOf(socket)
-        if (peer === undefined)
+        const memory = memoryOf(socket)
+        if (peer === undefined || memory === undefined)
           return yield* Effect.dieMessage("SecureRpc requires the sockets of SecureSocketServer")
+        const callMemory = new CallMemory(memory)
         const client = nextClient++
         const session = randomUUID()
         const parser = serialization.unsafeMake()
@@ -124,8 +127,14 @@ const protocol = (refuse: Refuse) =>
           [sessionHeader, session],
           [`${reserved}name`, peer.name]
         ]
-        const handle = (message: FromClientEncoded) => {
+        const handle = (message: FromClientEncoded, bytes: number) => {
           const refused = message._tag === "Request" ? refuse(peer, message.tag) : undefined
+          if (
+            refused === undefined &&
+            message._tag === "Request" &&
+            !callMemory.begin(String(message.id), bytes)
+          )
+            return write(new Socket.CloseEvent(1008, "too many calls in progress"))
           if (refused === undefined) return receive(client, withHeaders(message, headers))
           const encoded = encode(parser, refusal(message as RequestEncoded, refused))
           return encoded === undefined ? Effect.void : Effect.ignore(write(encoded))
@@ -134,6 +143,7 @@ const protocol = (refuse: Refuse) =>
         clientIds.add(client)
         clients.set(client, (response) =>
           Effect.suspend(() => {
+            if (response._tag === "Exit") callMemory.end(String(response.requestId))
             const encoded = encode(parser, response)
             // A failed write means that the client has disconnected.
             return encoded === undefined ? Effect.void : Effect.ignore(write(encoded))
@@ -150,7 +160,11 @@ const protocol = (refuse: Refuse) =>
             const decoded = decode(parser, data)
             if (decoded === undefined)
               return write(new Socket.CloseEvent(1007, "not an rpc message"))
-            return Effect.forEach(decoded, (message) => handle(message), { discard: true })
+            const received = callMemory.receive(data.length, decoded.length > 0)
+            if (received === undefined)
+              return write(new Socket.CloseEvent(1009, "too much memory for one peer"))
+            const bytes = received / Math.max(1, decoded.length)
+            return Effect.forEach(decoded, (message) => handle(message, bytes), { discard: true })
           })
           .pipe(Effect.catchAll(({ message }) => Effect.logDebug(`${peer.name}: ${message}`)))
       }).pipe(Effect.scoped)

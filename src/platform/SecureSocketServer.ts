@@ -10,6 +10,14 @@ import * as Channel from "../channel/Channel.ts"
 import type { ServerKeys } from "../channel/Handshake.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
+import {
+  budgetKey,
+  PeerBudgets,
+  peerLimits,
+  type PeerLimitOptions,
+  type PeerPlace,
+  type SessionMemory
+} from "../services/PeerBudgets.ts"
 import { RefusedByRules, type PeerSessions, type PeerSession } from "../services/PeerSessions.ts"
 import type { Accepted, ListenOptions } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
@@ -18,7 +26,10 @@ import { setPeer, peerOfChannel } from "./Peer.ts"
 import * as SecureSocket from "./SecureSocket.ts"
 
 /** Options of a socket server. */
-export interface Options extends Pick<ListenOptions, "connections"> {
+export interface Options
+  extends
+    Pick<ListenOptions, "connections">,
+    Pick<PeerLimitOptions, "peerConnections" | "peerMemory"> {
   readonly address: Address
   readonly keys: Omit<ServerKeys, "application">
   /** The application protocol; must be equal on both sides. Default: "sealwire/socket/1". */
@@ -40,6 +51,7 @@ type Shape = Context.Tag.Service<typeof SocketServer.SocketServer>
  * - `peerOf(socket)` returns the peer of a socket.
  * - A handler that fails is logged, and its connection is reset; the others go on. When `run` is
  *   interrupted, its handlers are interrupted too, and their channels close with GoingAway.
+ * - One peer has at most `peerConnections` connections; further ones are closed as Refused.
  * - A stalled peer delays neither the other peers nor the end of the server.
  *
  * Errors: `SocketServerError` with reason "Open", whose cause is `PortInUse` or `ListenFailed`.
@@ -50,25 +62,37 @@ export const make = ({
   application = SecureSocket.application,
   padding,
   peers,
-  connections
+  connections,
+  peerConnections,
+  peerMemory
 }: Options): Effect.Effect<Shape, SocketServer.SocketServerError, Transport | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Transport
+    const budgets = new PeerBudgets()
     let serve: Serve = () => Effect.void
     /** The active runs, the latest last. */
     const runs = new Set<Serve>()
     const ready = Effect.unsafeMakeLatch()
     const accept = (connection: Accepted) =>
       Effect.gen(function* () {
+        let place: PeerPlace | undefined
+        // Before the channel's finalizer, which waits for the peer.
+        yield* Effect.addFinalizer(() => Effect.sync(() => place?.leave()))
         yield* Effect.raceFirst(ready.await, Effect.zipRight(connection.draining, Effect.interrupt))
         const channel = yield* Channel.accept(
           connection,
           { ...keys, application },
           padding === undefined ? {} : { padding }
         )
+        const { publicKey, peerAddress: from } = channel
+        const key = budgetKey({ peer: channel.peer, from })
+        const options = { connections, peerConnections, peerMemory, peers }
+        place = budgets.enter(key, peerLimits(publicKey, options))
+        if (place.state === "ignored") return yield* connection.abort
+        if (place.state === "refused") return yield* channel.setCloseReason("Refused")
         const session = yield* enterSession(channel, connection, peers)
         yield* Effect.ensuring(
-          serve(channel, connection, session),
+          serve(channel, connection, session, place.memory),
           Effect.sync(() => session?.close())
         )
       }).pipe(
@@ -93,12 +117,13 @@ export const make = ({
         Effect.gen(function* () {
           const context = yield* Effect.context<R>()
           const stopped = yield* Deferred.make<void>()
-          const current: Serve = (channel, connection, session) =>
+          const current: Serve = (channel, connection, session, memory) =>
             Effect.suspend(() =>
               handler(
                 setPeer(
                   SecureSocket.fromChannel(channel),
-                  peerOfChannel(channel, () => session?.rules())
+                  peerOfChannel(channel, () => session?.rules()),
+                  memory
                 )
               )
             ).pipe(
@@ -133,7 +158,8 @@ export const make = ({
 type Serve = (
   channel: Channel.Channel,
   connection: Accepted,
-  session: PeerSession | undefined
+  session: PeerSession | undefined,
+  memory: SessionMemory
 ) => Effect.Effect<void>
 
 /**

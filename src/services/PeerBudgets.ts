@@ -3,9 +3,12 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
+import * as Rules from "../peers/Rules.ts"
 import { sourceOf } from "../transports/AdmissionControl.ts"
+import { connectionsBelowDescriptorLimit } from "../transports/limits.ts"
 import { limits } from "./limits.ts"
-import { RefusedByRules } from "./PeerSessions.ts"
+import { RefusedByRules, type PeerSessions } from "./PeerSessions.ts"
+import { memory } from "./rules.ts"
 
 interface SenderNames {
   /** The name of its key; its address if it has none. */
@@ -56,6 +59,39 @@ export interface PeerPlace {
 export interface PeerLimits {
   readonly connections: () => number
   readonly memory: () => number
+}
+
+/** What decides the limits of a peer. */
+export interface PeerLimitOptions {
+  /** Maximum number of connections of the listener. Default: as the file descriptors allow. */
+  readonly connections?: number | undefined
+  /**
+   * Maximum number of connections of one peer, unless its rules have `connections`. Default:
+   * `limits.peerConnections`, and at most half of `connections`.
+   */
+  readonly peerConnections?: number | undefined
+  /**
+   * Bytes held for the unfinished requests of one peer, unless its rules have `memory`. Default:
+   * `limits.peerMemory`.
+   */
+  readonly peerMemory?: number | undefined
+  readonly peers?: PeerSessions | undefined
+}
+
+/** Returns the limits of the peer with this public key. */
+export const peerLimits = (
+  publicKey: Uint8Array | undefined,
+  { connections, peerConnections, peerMemory, peers }: PeerLimitOptions
+): PeerLimits => {
+  const rules = () => (publicKey === undefined ? undefined : peers?.list.find(publicKey)?.rules)
+  const half = () => Math.max(1, Math.floor((connections ?? connectionsBelowDescriptorLimit()) / 2))
+  return {
+    connections: () =>
+      rules()?.get(Rules.connections) ??
+      peerConnections ??
+      Math.min(limits.peerConnections, half()),
+    memory: () => rules()?.get(memory) ?? peerMemory ?? limits.peerMemory
+  }
 }
 
 interface Usage {

@@ -15,12 +15,14 @@ import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
 import * as KeyAnnouncement from "./KeyAnnouncement.ts"
 import { metrics } from "./Metrics.ts"
-import * as Rules from "../peers/Rules.ts"
-import { connectionsBelowDescriptorLimit } from "../transports/limits.ts"
-import { limits } from "./limits.ts"
-import { budgetKey, PeerBudgets, type PeerPlace } from "./PeerBudgets.ts"
+import {
+  budgetKey,
+  peerLimits,
+  PeerBudgets,
+  type PeerPlace,
+  type PeerLimitOptions
+} from "./PeerBudgets.ts"
 import { RefusedByRules, type PeerSessions, type PeerSession } from "./PeerSessions.ts"
-import { memory } from "./rules.ts"
 import {
   application,
   NotServed,
@@ -81,22 +83,12 @@ export interface Keys extends Omit<ServerKeys, "application" | "identities"> {
 }
 
 /** The address, keys and services of a server. */
-export interface ServeOptions {
+export interface ServeOptions extends Pick<PeerLimitOptions, "peerConnections" | "peerMemory"> {
   readonly address: Address
   readonly keys: Keys
   readonly padding?: Padding
   /** Maximum number of connections. Default: as many as the file descriptors allow. */
   readonly connections?: number
-  /**
-   * Maximum number of connections of one peer, unless its rules have `connections`. Default:
-   * `limits.peerConnections`, and at most half of `connections`.
-   */
-  readonly peerConnections?: number
-  /**
-   * Bytes held for the unfinished requests of one peer, unless its rules have `memory`. Default:
-   * `limits.peerMemory`.
-   */
-  readonly peerMemory?: number
   /**
    * The authorized clients with their rules, which may change. Default: `keys` authorizes, without
    * rules.
@@ -151,16 +143,13 @@ const serveConnection = (connection: Accepted, options: ServeOptions, budgets: P
       channelKeys,
       padding === undefined ? {} : { padding }
     ).pipe(Effect.ensuring(Effect.sync(() => metrics.halfOpen.add(-1))))
-    place = budgets.enter(budgetKey({ ...channel, from: channel.peerAddress }), {
-      connections: () => connectionLimit(channel, options),
-      memory: () =>
-        rulesOf(channel, options)?.get(memory) ?? options.peerMemory ?? limits.peerMemory
-    })
+    const most = peerLimits(channel.publicKey, options)
+    place = budgets.enter(budgetKey({ ...channel, from: channel.peerAddress }), most)
     if (place.state === "entered")
       return yield* serveChannel(channel, connection, options, currentIdentities, place)
     metrics.connectionsRefused.add(1)
     const { peer, peerAddress: from, publicKey } = channel
-    const reason = `${peer === from ? "it" : peer} already has ${connectionLimit(channel, options)} connections, the most that one peer may have`
+    const reason = `${peer === from ? "it" : peer} already has ${most.connections()} connections, the most that one peer may have`
     yield* options.on(ServerEvent.ConnectionRefused({ from, reason, publicKey }))
     yield* place.state === "refused" ? channel.setCloseReason("Refused") : connection.abort
   }).pipe(
@@ -172,24 +161,6 @@ const serveConnection = (connection: Accepted, options: ServeOptions, budgets: P
       })
     )
   )
-
-/** The rules of an authenticated peer; undefined if it has none. */
-const rulesOf = (
-  { publicKey }: Channel.Channel,
-  { peers }: ServeOptions
-): Rules.Rules | undefined =>
-  publicKey === undefined ? undefined : peers?.list.find(publicKey)?.rules
-
-/** The number of connections that an authenticated peer may have. */
-const connectionLimit = (channel: Channel.Channel, options: ServeOptions): number => {
-  const { connections = connectionsBelowDescriptorLimit(), peerConnections } = options
-  const half = Math.max(1, Math.floor(connections / 2))
-  return (
-    rulesOf(channel, options)?.get(Rules.connections) ??
-    peerConnections ??
-    Math.min(limits.peerConnections, half)
-  )
-}
 
 /** Runs one session: selects the service, reports start and end, and closes the channel. */
 const serveChannel = (

@@ -429,7 +429,8 @@ describe("--json and --wire", () => {
         event: "message-refused",
         peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
         reasonCode: "decrypt-failed",
-        bytes: 7
+        bytes: 7,
+        count: 1
       }
     ])
     expect([sent.stderr, server.stderr]).toEqual(["", ""])

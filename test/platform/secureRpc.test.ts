@@ -32,6 +32,7 @@ class Calls extends RpcGroup.make(
   Rpc.make("headers", { success: Schema.Record({ key: Schema.String, value: Schema.String }) }),
   Rpc.make("size", { success: Schema.Number, payload: { text: Schema.String } }),
   Rpc.make("count", { success: Schema.Number, payload: { to: Schema.Number }, stream: true }),
+  Rpc.make("hang", { success: Schema.Void }),
   Rpc.make("secret", { success: Schema.String })
 ).middleware(SecureRpc.WithPeer) {}
 
@@ -40,6 +41,7 @@ const handlers = Calls.toLayer({
   headers: (_, { headers }) => Effect.succeed(headers),
   size: ({ text }) => Effect.succeed(text.length),
   count: ({ to }) => Stream.range(1, to),
+  hang: () => Effect.never,
   secret: () => Effect.succeed("42")
 })
 
@@ -56,7 +58,9 @@ const serveCalls = (server: SocketServer["Type"]) =>
   )
 
 /** Starts a server whose list has alice with these rules, and a client with alice's key. */
-const connectAlice = (rules: { readonly rpcs?: ReadonlyArray<string> } = {}) =>
+const connectAlice = (
+  rules: { readonly rpcs?: ReadonlyArray<string>; readonly memory?: number } = {}
+) =>
   Effect.gen(function* () {
     const listOf = (revoked: boolean) =>
       new PeerList(
@@ -134,6 +138,36 @@ describe("an rpc", () => {
         )
       )
       expect(sizes).toEqual([...Array(100).keys()])
+    }).pipe(live)
+  )
+
+  it.scopedLive("holds memory of its peer while it arrives and while its handler runs", () =>
+    Effect.gen(function* () {
+      const closed = yield* connectAlice({ memory: 64 * 1024 })
+      expect(yield* withTimeout("a short one", closed.client.size({ text: "ab" }))).toBe(2)
+      // The session ends, and the calls in progress with it.
+      yield* withTimeout(
+        "the end",
+        Effect.flip(Effect.sandbox(closed.client.size({ text: "x".repeat(512 * 1024) })))
+      )
+      const calls = yield* connectAlice({ memory: 64 * 1024 })
+      const hung = Effect.exit(calls.client.hang())
+      const all = yield* Effect.fork(
+        Effect.all(
+          Array.from({ length: 16 }, () => hung),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* withTimeout("the end of all", all)
+    }).pipe(live)
+  )
+
+  it.scopedLive("that is interrupted gives its memory back", () =>
+    Effect.gen(function* () {
+      const { client } = yield* connectAlice({ memory: 64 * 1024 })
+      for (let round = 0; round < 40; round++)
+        yield* Effect.timeoutOption(client.hang(), "10 millis")
+      expect(yield* withTimeout("another", client.size({ text: "ab" }))).toBe(2)
     }).pipe(live)
   )
 

@@ -10,7 +10,7 @@ export const limits = {
    */
   repliesPerPeer: 1024,
   bytesPerPeer: 16 * 1024 * 1024,
-  /** Cached replies of all peers, and their bytes. */
+  /** Cached replies of all peers, and their bytes; the peer with the most loses its oldest first. */
   replies: 65_536,
   bytes: 64 * 1024 * 1024
 } as const
@@ -55,8 +55,13 @@ export class ReplyCache {
     for (const queue of [ofPeer, this.#all]) queue.add(key, text)
     while (ofPeer.count > limits.repliesPerPeer || ofPeer.bytes > limits.bytesPerPeer)
       this.#remove(ofPeer.oldest)
-    while (this.#all.count > limits.replies || this.#all.bytes > limits.bytes)
-      this.#remove(this.#all.oldest)
+    while (this.#all.count > limits.replies) this.#remove(this.#largest("count").oldest)
+    while (this.#all.bytes > limits.bytes) this.#remove(this.#largest("bytes").oldest)
+  }
+
+  /** The replies of the peer that has the most: it loses its own, and not those of others. */
+  #largest(by: "count" | "bytes"): ReplyQueue {
+    return [...this.#byPeer.values()].reduce((one, other) => (other[by] > one[by] ? other : one))
   }
 
   #remove(key: string): void {

@@ -576,6 +576,22 @@ describe("cached replies", () => {
     { fastCheck: { numRuns: 15 } }
   )
 
+  it.effect("of one peer make room at the cost of those that have the most", () =>
+    Effect.gen(function* () {
+      const replies = new ReplyCache()
+      const id = makeId()
+      yield* replies.replyOnce("small", { id }, () => Effect.succeed(text("kept")))
+      const full = Buffer.alloc(limits.replyBytes)
+      // More than all peers together may have.
+      for (const peer of ["a", "b", "c", "d", "e"])
+        for (let count = 0; count < kept.bytesPerPeer / full.length; count++)
+          yield* replies.replyOnce(peer, { id: makeId() }, () => Effect.succeed(full))
+      expect(replies.size.bytes).toBeLessThanOrEqual(kept.bytes)
+      const again = yield* replies.replyOnce("small", { id }, () => Effect.die("handled twice"))
+      expect(wordOf(again ?? text(""))).toBe("kept")
+    })
+  )
+
   it.effect("of a peer are limited to the newest", () =>
     Effect.gen(function* () {
       const replies = new ReplyCache()
