@@ -261,7 +261,12 @@ export const channel = room("channel", [
         "  if (false)\n",
         { tests: ["channel/rotation"] }
       ],
-      ["    : [suite.hasIdentities ? identities[0] : undefined]", "    : identities"]
+      [
+        "    : [suite.hasIdentities ? identities[0] : undefined]",
+        "    : identities",
+        { tests: ["channel/rotation"] }
+      ],
+      ["!PublicKey.isCanonical(state.remoteStatic)", "false"]
     ]
   },
   {

@@ -163,6 +163,9 @@ export const inbox = room("services/inbox", [
   {
     file: "kinds/EnvKind.ts",
     tests: kinds,
-    mutants: [["${shown(name)} does not", "${shown(value)} does not"]]
+    mutants: [
+      ["${shown(name)} does not", "${shown(value)} does not"],
+      ['[name, "PGPASSWORD"]', '["PGPASSWORD"]', { tests: ["keys/childEnvironment"] }]
+    ]
   }
 ])

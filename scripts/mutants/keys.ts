@@ -117,6 +117,48 @@ export const keys = room("keys", [
     ]
   },
   {
+    file: "ChildEnvironment.ts",
+    tests: ["keys/childEnvironment"],
+    mutants: [
+      ['new Set(["SEALWIRE_PASSPHRASE"])', "new Set<string>()"],
+      ["  withheld.add(name)\n", ""],
+      ["filter(([name]) => !withheld.has(name))", "filter(() => true)"],
+      ["...Environment.withoutUnusable()", ""],
+      [
+        "{ ...Object.fromEntries(inherited), ...added }",
+        "{ ...added, ...Object.fromEntries(inherited) }"
+      ]
+    ]
+  },
+  {
+    file: "Environment.ts",
+    tests: ["keys/environment"],
+    mutants: [
+      ["if (!Utf8.isWellFormed(value)) return Either.left(invalid)", ""],
+      ["if (!value.includes(Utf8.replacement)) return Either.right(value)", ""],
+      ["return Either.left(unknown)", "return Either.right(value)"],
+      ["given.toString() === value && ", ""],
+      ["&& Utf8.decode(given) === undefined", ""],
+      ["const start = `${name}=`", "const start = name"]
+    ]
+  },
+  {
+    file: "RealPath.ts",
+    tests: ["keys/realPath"],
+    mutants: [
+      ["const text = Utf8.decode(bytes)", "const text = Buffer.from(bytes).toString()"],
+      ["strict(await realpath(file, buffer))", "await realpath(file)"],
+      ["strict(realpathSync.native(file, buffer))", "realpathSync.native(file)"],
+      ["strict(await readlink(link, buffer))", "await readlink(link)"],
+      ["strict(readlinkSync(link, buffer))", "readlinkSync(link)"]
+    ]
+  },
+  {
+    file: "providers/EnvKeys.ts",
+    tests: ["keys/childEnvironment"],
+    mutants: [["if (environment === process.env) ChildEnvironment.withhold(name)", ""]]
+  },
+  {
     file: "UtcDate.ts",
     tests: ["peers/peers"],
     mutants: [
@@ -160,6 +202,11 @@ export const keys = room("keys", [
     tests: ["keys/providers"],
     mutants: [
       ['name === ".." || /[/\\0]/.test(name)', 'name === ".."'],
+      [
+        'if (environment === process.env) ChildEnvironment.withhold("CREDENTIALS_DIRECTORY")',
+        "",
+        { tests: ["keys/childEnvironment"] }
+      ],
       ["const othersAndGroupWrite = 0o037", "const othersAndGroupWrite = 0o007"]
     ]
   }

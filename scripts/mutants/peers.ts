@@ -158,8 +158,8 @@ export const peers = room("peers", [
       ["unknown.slice(0, Math.max(0, free + removed.length))", "unknown"],
       ["Pin.format({ ...dates, announced: true })", "Pin.format(dates)"],
       [
-        "if (changesOf(yield* parseKnown(file, read)) === undefined) return undefined",
-        "yield* parseKnown(file, read)"
+        "    if (expected === undefined) return undefined\n    const { edit: change, ...unchanged } = expected\n    if (change === undefined) return { address, file, ...unchanged }\n",
+        ""
       ],
       ["const address = Address.canonicalText(given)", "const address = given"]
     ]

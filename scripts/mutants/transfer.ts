@@ -114,7 +114,16 @@ export const transfer = room("services/transfer", [
       ],
       ["`${path.text}\\0${size}\\0${mtime}`", "`${path.text}\\0${size}`"],
       ["    this.directory.pins--\n", ""],
-      ["if (length !== size) ftruncateSync(this.fd, size)", ""]
+      ["if (length !== size) ftruncateSync(this.fd, size)", ""],
+      ["stats?.ino === this.#ino && stats.dev === this.#dev ? stats : undefined", "stats"],
+      ["if (!this.#isShared || this.#status !== undefined)", "if (true)"],
+      ["current?.ino === found.ino && unlinkIfPossible", "unlinkIfPossible"],
+      [" || live.has(`${stats.dev}:${stats.ino}`)) continue", ") continue"],
+      ["    live.delete(`${this.#dev}:${this.#ino}`)\n", ""],
+      ["    this.charge.settle(0)\n", ""],
+      ["this.charge.settle(costOf(size))", "this.charge.settle(0)"],
+      ["costOf(status?.size ?? 0) - replacedCost", "costOf(status?.size ?? 0)"],
+      ["wasThere ? costOf(size) : 0)", "costOf(size))"]
     ]
   },
   {
@@ -130,7 +139,17 @@ export const transfer = room("services/transfer", [
       ['if (answer === "alive") return true', ""],
       ['answer === "unknown" && Date.now() - stats.mtimeMs', "Date.now() - stats.mtimeMs"],
       ["Date.now() - stats.mtimeMs < limits.lockStaleMillis) return true", "false) return true"],
-      ['["ECONNREFUSED", "ended"],', ""]
+      ['["ECONNREFUSED", "ended"],', ""],
+      ['  ["EAGAIN", "alive"]\n', ""],
+      ["if (entry === undefined) held.delete(key)", ""],
+      ["if (attempt === limits.lockAttempts) return undefined", "return undefined"],
+      ["      own.remove()\n      throw cause", "      throw cause"],
+      ["isOurKernel && stats.isSocket()", "stats.isSocket()"],
+      ["partial?.name === stem && partial.kind === kinds.held", "partial?.name === stem"],
+      ["utimesSync(directory.pathOf(name), new Date(), new Date())", ""],
+      ["if (kind === kinds.held) await isAlive(directory, name)", ""],
+      ["if (kind !== kinds.making) continue", ""],
+      ["stats !== undefined && Date.now() - stats.mtimeMs > limits.leftoverMillis", "true"]
     ]
   },
   {
@@ -147,7 +166,16 @@ export const transfer = room("services/transfer", [
       ],
       ["usage.used + cost > limit", "usage.used + cost > limit + 1"],
       ["Math.max(0, cost - credit - partial)", "cost - credit - partial"],
-      ["sum += costOf(stats.isFile() ? stats.size : 0)", "sum += stats.isFile() ? stats.size : 0"]
+      ["sum += costOf(stats.isFile() ? stats.size : 0)", "sum += stats.isFile() ? stats.size : 0"],
+      ["replaces !== undefined && !usage.replacing.has(replaces.path)", "replaces !== undefined"],
+      ["if (isReplacing) usage.replacing.delete(replaces.path)", ""],
+      ["        if (isSettled) return\n", ""],
+      ["usage.used += taken - counted - reserved", "usage.used += taken - reserved"],
+      ["if (!add(needed - reserved)) return false", ""],
+      ["          reserved = needed\n", ""],
+      ["          counted = partial\n", ""],
+      ["if (name !== undefined && Names.isLock(name)) continue", ""],
+      ["if (stats.isDirectory() && name !== undefined)", "if (stats.isDirectory())"]
     ]
   },
   {
@@ -180,7 +208,13 @@ export const transfer = room("services/transfer", [
       ['if (policy === "skip") return answerOnly("skipped")', ""],
       ['if (copy !== undefined && policy === "refuse") return', "if (false) return"],
       ['existing !== undefined && this.policyFor(index) === "overwrite"', "existing !== undefined"],
-      ['if (!isSame && policy === "skip") return "skipped"', ""]
+      ['if (!isSame && policy === "skip") return "skipped"', ""],
+      ["this.#options.memory?.reserve(digestMemory(count)) === false", "false"],
+      ["this.#heldDigests - count)", "0)"],
+      ["if (!isMade) quota?.remove(costOf(0))", ""],
+      ["this.#options.quota?.remove(PartialFile.costOfStatus(existing) - costOf(0))", ""],
+      ["if (!charge.recount(partial.costBefore))", "if (false)"],
+      ["isReplaced && !isResumable", "isReplaced"]
     ]
   },
   {
@@ -206,7 +240,15 @@ export const transfer = room("services/transfer", [
         "Names.targetProblem(target, sent.depth - 1) !== undefined",
         "Names.targetProblem(target, sent.depth) !== undefined"
       ],
-      ['=== 0 ? undefined : "unreadable"', "=== 0 ? undefined : undefined"]
+      ['=== 0 ? undefined : "unreadable"', "=== 0 ? undefined : undefined"],
+      ["this.#manifestBytes > protocolLimits.manifestBytes", "false"],
+      ["        !this.#reserve(memory)\n", "        false\n"],
+      ["if (name !== undefined && Names.isLock(name)) continue", ""],
+      ["this.#leftOutBytes > protocolLimits.manifestBytes", "false"],
+      [
+        "RealPath.targetSync(parent.pathOf(source.name))",
+        "String(readlinkSync(parent.pathOf(source.name)))"
+      ]
     ]
   },
   {

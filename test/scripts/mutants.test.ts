@@ -8,9 +8,18 @@ import { rooms } from "../../scripts/mutants/index.ts"
 const root = path.resolve(import.meta.dirname, "../..")
 
 it("there are mutants of every room that has a list", () => {
-  expect(Object.keys(rooms).toSorted()).toEqual(
-    ["channel", "files", "inbox", "keys", "noise", "peers", "transfer"].toSorted()
-  )
+  expect(Object.keys(rooms).toSorted()).toEqual([
+    "bytes",
+    "channel",
+    "files",
+    "inbox",
+    "keys",
+    "noise",
+    "peers",
+    "services",
+    "transfer",
+    "transports"
+  ])
   expect(Object.values(rooms).flat().length).toBeGreaterThanOrEqual(300)
 })
 

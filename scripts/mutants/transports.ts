@@ -1,0 +1,29 @@
+import { room } from "./Mutant.ts"
+
+export const transports = room("transports", [
+  {
+    file: "canonicalHost.ts",
+    tests: ["transports/address"],
+    mutants: [
+      ["/[#?%\\\\@:]/", "/[#?\\\\@:]/"],
+      ["/[#?%\\\\@:]/", "/[%:]/"],
+      ['.replace(/\\.$/, "")', ""],
+      ['ascii === "" || ascii.split(".").includes("")', 'ascii === ""'],
+      ["if (mapped !== null)", "if (false)"],
+      ["zone !== undefined && /^fe[89ab]/.test(short)", "zone !== undefined"],
+      ["[value >> 8, value & 0xff]", "[value & 0xff, value >> 8]"]
+    ]
+  },
+  {
+    file: "Address.ts",
+    tests: ["transports/address"],
+    mutants: [
+      ["  host: canonicalHost(host) ?? host,\n", "  host,\n"],
+      ["const host = canonicalHost(address.host) ?? address.host", "const host = address.host"],
+      ["unix(resolve(address.path))", "address"],
+      ["{ onLeft: () => text, onRight: canonical }", "{ onLeft: () => text, onRight: () => text }"],
+      ["const host = canonicalHost(address.host)\n", "const host = address.host\n"],
+      ['(isIPv4(host) && host.startsWith("127."))', 'host.startsWith("127.")']
+    ]
+  }
+])
