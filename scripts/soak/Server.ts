@@ -76,7 +76,7 @@ export class Server {
     this.#disturbances.push({ from: Date.now(), to: Number.POSITIVE_INFINITY })
     command.kill(signal)
     const ended = await command.ended
-    if (signal === "SIGTERM" && ended.code !== 143)
+    if (signal === "SIGTERM" && ended.code !== 0)
       this.#options.journal.violation(
         `${this.#options.name} did not stop in order: ${shown(command.args, ended)}`
       )

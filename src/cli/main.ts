@@ -25,7 +25,7 @@ export const main = (): void => {
   for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const satisfies Array<EndingSignal>)
     process.on(signal, () => {
       if (isHandledByCommand(signal)) return
-      if (interruption.signal.aborted) process.exit(signalCodes[signal])
+      if (interruption.signal.aborted) return endBy(signal)
       setTimeout(
         () =>
           process.stderr.write(
@@ -37,10 +37,26 @@ export const main = (): void => {
     })
 
   void running.then((code) => {
+    const { aborted, reason } = interruption.signal
+    const end = () =>
+      code === signalCodes[reason as EndingSignal]
+        ? endBy(reason as EndingSignal)
+        : process.exit(code)
     // Flush stdout to a slow reader first. After a signal the wait for a stalled reader is limited.
-    process.stdout.write("", () => process.exit(code))
-    if (interruption.signal.aborted) setTimeout(() => process.exit(code), flushMillis)
+    process.stdout.write("", end)
+    if (aborted) setTimeout(end, flushMillis)
   })
+}
+
+/**
+ * Ends the process by the default action of the signal: process.exit() would wait for jobs of the
+ * thread pool that may never end, such as opening a FIFO or resolving a name. The first process of
+ * a container has no default actions; it exits.
+ */
+const endBy = (signal: EndingSignal): void => {
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
+  setTimeout(() => process.exit(signalCodes[signal]), 100)
 }
 
 /**

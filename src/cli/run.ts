@@ -13,7 +13,7 @@ import { normalizeArguments } from "./arguments/normalizeArguments.ts"
 import { parseCommandLines } from "./arguments/dryRun.ts"
 import * as Config from "./arguments/Config.ts"
 import { commandList } from "./commands/index.ts"
-import { signalCodes } from "./output/ExitCode.ts"
+import { exitCodeAfter } from "./output/ExitCode.ts"
 import { beforeDashes, findCommand } from "./arguments/CommandList.ts"
 import * as Help from "./arguments/Help.ts"
 import * as processText from "./input/processText.ts"
@@ -86,7 +86,8 @@ export const run = (
     Effect.provideService(Effect.provide(main, layer), Streams, streams),
     interruption === undefined ? {} : { signal: interruption }
   ).then((exit) => {
-    if (interruption?.aborted === true) return signalCodes[interruption.reason as EndingSignal]
+    if (interruption?.aborted === true)
+      return exitCodeAfter(interruption.reason as EndingSignal, args)
     return Exit.isSuccess(exit)
       ? 0
       : reportFailure(exit.cause, args, findCommand(commandList, args), streams.stderr, redaction)

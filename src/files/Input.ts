@@ -1,6 +1,6 @@
 // Sources of bytes: a file, or a stream. The start is taken, then the rest is streamed.
 import { constants, readSync, type Stats } from "node:fs"
-import { open } from "node:fs/promises"
+import { open, type FileHandle } from "node:fs/promises"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -31,15 +31,37 @@ export interface RegularFile {
   readonly isUnchanged: Effect.Effect<boolean>
 }
 
+/**
+ * Opens the file until the scope closes. It can be interrupted: a FIFO opens when it has a writer,
+ * which may be never.
+ */
+const openHandle = (
+  attempt: <A>(run: () => Promise<A>) => Effect.Effect<A, FileUnreadable>,
+  file: string
+): Effect.Effect<FileHandle, FileUnreadable, Scope.Scope> =>
+  Effect.gen(function* () {
+    let handle: FileHandle | undefined
+    let isOver = false
+    const close = () => handle?.close().catch(() => {}) ?? Promise.resolve()
+    yield* Effect.addFinalizer(() =>
+      Effect.promise(() => {
+        isOver = true
+        return close()
+      })
+    )
+    return yield* attempt(async () => {
+      handle = await open(file, constants.O_RDONLY | constants.O_NOCTTY)
+      if (isOver) await close()
+      return handle
+    })
+  })
+
 /** Opens a file, or anything else at the path that can be read: a pipe, a device. */
 export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
     const attempt = <A>(run: () => Promise<A>) =>
       Effect.tryPromise({ try: run, catch: (cause) => readError(file, cause) })
-    const handle = yield* Effect.acquireRelease(
-      attempt(() => open(file, constants.O_RDONLY | constants.O_NOCTTY)),
-      (handle) => Effect.promise(() => handle.close().catch(() => {}))
-    )
+    const handle = yield* openHandle(attempt, file)
     const stats = yield* attempt(() => handle.stat())
     if (stats.isDirectory())
       return yield* new FileUnreadable({ file, detail: "is a folder; name a file" })

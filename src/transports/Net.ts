@@ -69,12 +69,12 @@ export const listen = <R>(address: Address, handler: Handler<R>, options?: Liste
       if (peer === undefined) socket.destroy()
       else accept(wireOf(socket, peer))
     }
-    const { server } = yield* Effect.acquireRelease(
-      Effect.map(bind(address, onConnection), (bound) => ({
-        server: bound,
-        identity: identityOf(address)
-      })),
-      (bound) => Effect.sync(() => close(bound.server, address, bound.identity))
+    // Binding can be interrupted: it may have to resolve a name.
+    const server = yield* Effect.uninterruptibleMask((restore) =>
+      Effect.tap(restore(bind(address, onConnection)), (bound) => {
+        const identity = identityOf(address)
+        return Effect.addFinalizer(() => Effect.sync(() => close(bound, address, identity)))
+      })
     )
     const bound = server.address()
     const isTcp = typeof bound === "object" && bound !== null

@@ -1,6 +1,7 @@
 // A command that a test has started, in a process of its own or in that of the test, with the output
 // that it has written so far. Every wait has a time limit.
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
+import { signalCodes } from "../../src/cli/output/ExitCode.ts"
 
 /** The default time limit in milliseconds, long enough for a busy machine. */
 export const defaultMillis = 120_000
@@ -128,6 +129,10 @@ export interface ProcessOptions {
   readonly uid: number | undefined
 }
 
+/** The exit code; after a signal the number that a shell shows, or the name if it is SIGKILL. */
+const statusOf = (code: number | null, signal: NodeJS.Signals | null): number | string =>
+  code ?? signalCodes[signal as keyof typeof signalCodes] ?? signal ?? "unknown"
+
 /** A program in a process of its own. */
 export class RunningProcess extends Running {
   readonly #child: ChildProcess
@@ -150,17 +155,18 @@ export class RunningProcess extends Running {
     input?.on("error", () => {})
     if (stdin !== undefined && stdin !== "open") input?.end(stdin)
     this.exit = new Promise((resolve) =>
-      this.#child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown"))
+      this.#child.once("exit", (code, signal) => resolve(statusOf(code, signal)))
     )
     this.end = new Promise((resolve, reject) => {
       this.#child.once("error", reject)
-      this.#child.once("close", (code, signal) => resolve(this.close(code ?? signal ?? "unknown")))
+      this.#child.once("close", (code, signal) => resolve(this.close(statusOf(code, signal))))
     })
     this.end.catch(() => {})
   }
 
   protected get status(): number | string | undefined {
-    return this.#child.exitCode ?? this.#child.signalCode ?? undefined
+    const { exitCode, signalCode } = this.#child
+    return exitCode === null && signalCode === null ? undefined : statusOf(exitCode, signalCode)
   }
 
   get pid(): number {

@@ -229,7 +229,7 @@ describe("a key is loaded", () => {
       "serve --key",
       "sleep 71.9",
       ["SIGHUP", "SIGTERM"],
-      143
+      0
     ]
   ] as const)(
     "%s ends a hanging exec: command with its child processes",

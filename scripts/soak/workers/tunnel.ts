@@ -23,7 +23,7 @@ export const startTunnel = async (site: Site): Promise<{ command: Command; port:
     }
   )
   void command.ended.then((ended) => {
-    if (ended.code !== 143)
+    if (ended.code !== 0)
       site.journal.violation(`${site.name}: the tunnel ended: ${shown(command.args, ended)}`)
   })
   const port = Number((await command.until(() => listen, 180_000))?.split(":").at(-1))

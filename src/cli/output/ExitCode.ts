@@ -30,6 +30,36 @@ export const exitCode = {
 /** Exit codes after a signal: 128 and the number of the signal, as shells count. */
 export const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
 
+/** Commands that run until they are stopped, and what makes one of them end by itself. */
+const services: ReadonlyArray<{
+  readonly path: ReadonlyArray<string>
+  readonly with?: string
+  readonly without?: string
+}> = [
+  { path: ["serve"] },
+  { path: ["tunnel"] },
+  { path: ["classic", "serve"], without: "--once" },
+  { path: ["inbox", "take"], with: "--wait", without: "--count" }
+]
+
+/** True for a command that SIGTERM ends in good order: a server, a tunnel, a worker. */
+const isService = (args: ReadonlyArray<string>): boolean => {
+  const given = (option: string) =>
+    args.some((word) => word === option || word.startsWith(`${option}=`))
+  return services.some(
+    ({ path, with: needed, without }) =>
+      path.every((word, index) => args[index] === word) &&
+      (needed === undefined || given(needed)) &&
+      (without === undefined || !given(without))
+  )
+}
+
+/** The exit code of a command that a signal has ended, when all that was in flight is done. */
+export const exitCodeAfter = (
+  signal: keyof typeof signalCodes,
+  args: ReadonlyArray<string>
+): number => (signal === "SIGTERM" && isService(args) ? 0 : signalCodes[signal])
+
 const { usage, key, authentication, network, integrity, incomplete, refused } = exitCode
 
 type TableError = Exclude<CommandError, ValidationError.ValidationError>
