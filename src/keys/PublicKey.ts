@@ -20,11 +20,9 @@ export const decode = (text: string): Uint8Array | undefined => {
  * ignores the highest bit and reduces the number, so that other bytes stand for the same key.
  */
 export const isCanonical = (publicKey: Uint8Array): boolean => {
-  const [lowest = 0, ...others] = publicKey
-  const highest = others.pop() ?? 0
-  return (
-    highest < 0x7f || (highest === 0x7f && (lowest < 0xed || others.some((byte) => byte < 0xff)))
-  )
+  const [lowest = 0, highest = 0] = [publicKey[0], publicKey[31]]
+  if (highest !== 0x7f || lowest < 0xed) return highest <= 0x7f
+  return publicKey.subarray(1, 31).some((byte) => byte < 0xff)
 }
 
 const start = new RegExp(`^${prefix}1`, "i")
