@@ -22,6 +22,16 @@ describe("text that may be a secret", () => {
     }
   })
 
+  it.for(["an identity", "a shared key", "a protected key", "an identity of age"])(
+    "is recognised when it is truncated: %s",
+    async (form) => {
+      const secret = (await secretForms[form]?.()) ?? ""
+      const start = secret.indexOf("1") + 1 + 6
+      for (let length = start; length <= secret.length; length++)
+        expect([length, mayBeSecret(secret.slice(0, length))]).toEqual([length, true])
+    }
+  )
+
   it("is recognised when a shell has split a PEM, by each long line", () => {
     for (let count = 0; count < 200; count++) {
       const pem = generateKeyPairSync("x25519").privateKey.export({ type: "pkcs8", format: "pem" })

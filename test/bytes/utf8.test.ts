@@ -46,6 +46,19 @@ describe("UTF-8", () => {
     expect(Utf8.faultOf(bytes(text))).toEqual(fault)
   })
 
+  it("decodes a stream, over the ends of chunks, and nothing that is invalid", () => {
+    const decoder = Utf8.streamDecoder()
+    const text = "\ufeffa€\ufffd🙂"
+    const decoded = Array.from(Buffer.from(text), (byte) =>
+      decoder.decode(Buffer.of(byte), { stream: true })
+    )
+    expect(decoded.join("") + decoder.decode()).toBe(text)
+    expect(() => Utf8.streamDecoder().decode(bytes("a\xff"), { stream: true })).toThrow(TypeError)
+    const truncated = Utf8.streamDecoder()
+    truncated.decode(bytes("\xe2\x82"), { stream: true })
+    expect(() => truncated.decode()).toThrow(TypeError)
+  })
+
   it("clips between characters", () => {
     expect(Utf8.clip("aé🙂b", 2)).toBe("a")
     expect(Utf8.clip("aé🙂b", 3)).toBe("aé")

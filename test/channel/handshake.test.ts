@@ -368,6 +368,31 @@ describe("the opening", () => {
     }).pipe(Effect.provide(Transport.layerMemory()))
   )
 
+  it.scopedLive("that is not UTF-8 is U+FFFD, which requests nothing, whatever is around it", () =>
+    Effect.gen(function* () {
+      const openings: Array<string> = []
+      const transport = yield* Transport
+      const { address } = yield* transport.listen(
+        { _tag: "Tcp", host: "127.0.0.1", port: 0 },
+        (connection) =>
+          Channel.accept(connection, serverKeys).pipe(
+            Effect.tap(({ opening }) => Effect.sync(() => openings.push(opening))),
+            Effect.ignore
+          )
+      )
+      for (const body of ["\xff", "message\xff", "\xed\xa0\x80", "\xe2\x82"]) {
+        const connection = yield* transport.connect(address)
+        const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")))
+        const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+        const before = openings.length
+        out.record(RecordType.Ready, Buffer.from(body, "latin1"))
+        out.flush()
+        yield* waitUntil("the opening", () => openings.length > before)
+      }
+      expect(openings).toEqual(["\ufffd", "\ufffd", "\ufffd", "\ufffd"])
+    }).pipe(Effect.provide(Transport.layerMemory()))
+  )
+
   it.scopedLive("is rejected in the READY of a server", () =>
     Effect.gen(function* () {
       const transport = yield* Transport

@@ -48,6 +48,22 @@ describe("connections", () => {
   })
 })
 
+it("a refused connection counts until it has left, also after all that had entered", () => {
+  const budgets = new PeerBudgets()
+  const first = budgets.enter("alice", most(1))
+  const refused = Array.from({ length: limits.refusedConnections }, () =>
+    budgets.enter("alice", most(1))
+  )
+  first.leave()
+  expect(budgets.size).toBe(1)
+  expect(Array.from({ length: 2 }, () => budgets.enter("alice", most(1)).state)).toEqual([
+    "entered",
+    "ignored"
+  ])
+  for (const place of refused) place.leave()
+  expect(budgets.usedBy("alice").connections).toBe(1)
+})
+
 describe("memory", () => {
   it("is shared by the sessions of a peer, and given back when one ends", () => {
     const budgets = new PeerBudgets()
@@ -57,8 +73,9 @@ describe("memory", () => {
     expect(bob.memory.reserve(100)).toBe(true)
     one.leave()
     expect(two.memory.reserve(100)).toBe(true)
-    expect(one.memory.reserve(1)).toBe(false)
     two.memory.release(1000)
+    // A session that has left reserves nothing that nobody would give back.
+    expect(one.memory.reserve(1)).toBe(false)
     expect(budgets.usedBy("alice").memory).toBe(0)
   })
 

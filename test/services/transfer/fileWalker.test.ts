@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { FileWalker, openSource } from "../../../src/services/transfer/FileWalker.ts"
 import type { LinkPolicy } from "../../../src/services/transfer/Messages.ts"
+import * as Names from "../../../src/services/transfer/Names.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { waitUntil } from "../../../src/testing/steps.ts"
@@ -58,6 +59,14 @@ describe("a walk", () => {
     })
   )
 
+  it.effect("never sends the locks of sessions, nor reports them", () =>
+    Effect.gen(function* () {
+      for (const kind of ["2", "3"] as const)
+        writeFileSync(at(Names.partialName("lock-8", "01234567", kind, "0".repeat(15))), "")
+      expect(yield* walk("skip")).toMatchObject({ sent: [], leftOut: [] })
+    })
+  )
+
   it.effect("keeps links that stay inside, and no others", () =>
     Effect.gen(function* () {
       mkdirSync(at("in/side"), { recursive: true })
@@ -85,18 +94,22 @@ describe("a walk", () => {
       writeFileSync(path.join(folder(), "outside/secret"), "secret")
       symlinkSync("../in/file", at("in/same"))
       symlinkSync("..", at("in/circle"))
+      symlinkSync("../in", at("in/circle2"))
       symlinkSync("../outside", at("out"))
       symlinkSync("../outside/secret", at("secret"))
       const followed = yield* walk("follow")
       expect(followed.sent).toEqual(["folder in", "file in/file", "file in/same"])
       expect(followed.leftOut).toContain("outside out")
       expect(followed.leftOut).toContain("outside secret")
-      expect(followed.leftOut.filter((text) => text.includes("circle")).length).toBe(1)
+      expect(followed.leftOut.filter((text) => text.includes("circle"))).toEqual([
+        "link in/circle2",
+        "outside in/circle"
+      ])
       const own = yield* walk("follow", false)
       expect(own.sent).toContain("file secret")
       expect(own.sent).toContain("file out/secret")
       own.close()
-      expect((yield* walk("skip")).leftOut.length).toBe(4)
+      expect((yield* walk("skip")).leftOut.length).toBe(5)
     })
   )
 })

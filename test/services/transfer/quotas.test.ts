@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Scope from "effect/Scope"
 import { limits } from "../../../src/services/transfer/limits.ts"
+import * as Names from "../../../src/services/transfer/Names.ts"
 import { costOf, Quotas, type Charge, type Quota } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
@@ -34,6 +35,30 @@ it.scoped("a file, folder and link cost their bytes and an entry each", () =>
     const quota = yield* openIn(new Quotas(), used + 10)
     expect([fits(quota, 11), fits(quota, 10), fits(quota, 1)]).toEqual([false, true, false])
     expect(costOf(5)).toBe(entry + 5)
+  })
+)
+
+it.scoped("a name that is not UTF-8 costs an entry; what is in such a folder costs nothing", () =>
+  Effect.gen(function* () {
+    const odd = (name: string) =>
+      Buffer.concat([Buffer.from(`${folder()}/`), Buffer.from(name, "latin1")])
+    writeFileSync(odd("\xff"), "12345")
+    mkdirSync(odd("folder\xff"))
+    writeFileSync(odd("folder\xff/file"), "12345")
+    const quota = yield* openIn(new Quotas(), 2 * entry + 5 + 10)
+    expect([fits(quota, 11), fits(quota, 10)]).toEqual([false, true])
+  })
+)
+
+it.scoped("the locks of sessions cost nothing", () =>
+  Effect.gen(function* () {
+    for (const kind of ["2", "3"] as const)
+      writeFileSync(
+        path.join(folder(), Names.partialName("lock-8", "01234567", kind, "0".repeat(15))),
+        ""
+      )
+    const quota = yield* openIn(new Quotas(), 10)
+    expect([fits(quota, 11), fits(quota, 10)]).toEqual([false, true])
   })
 )
 
@@ -108,7 +133,10 @@ it.scoped("a file that is replaced is not charged again, for one upload at a tim
     expect(quota.add(101)).toBe(false)
     // It has replaced the file by as much.
     first?.settle(0)
-    replacing(quota, entry + 400, entry + 500)?.settle(-100)
+    const smaller = replacing(quota, entry + 400, entry + 500)
+    // It frees nothing before it has replaced the file.
+    expect(quota.add(101)).toBe(false)
+    smaller?.settle(-100)
     const larger = replacing(quota, entry + 600, entry + 400)
     expect([quota.add(1), larger === undefined]).toEqual([false, false])
     larger?.settle(200)
