@@ -35,7 +35,11 @@ export const services = room("services", [
       ],
       [
         "if (others?.length !== count - 1) return undefined",
-        "if (others === undefined) return undefined"
+        "if (others === undefined) return undefined",
+        {
+          equivalent:
+            "decodeSet lets no key be there twice, so only a set without the key of the handshake has another number; it has a proof too few for its length, and Possession.verify refuses an empty one"
+        }
       ],
       ["return isProven ? keys : undefined", "return keys"],
       ["seconds > lastSecond || (seconds", "(seconds"],

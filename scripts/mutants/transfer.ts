@@ -245,10 +245,7 @@ export const transfer = room("services/transfer", [
       ["        !this.#reserve(memory)\n", "        false\n"],
       ["if (name !== undefined && Names.isLock(name)) continue", ""],
       ["this.#leftOutBytes > protocolLimits.manifestBytes", "false"],
-      [
-        "RealPath.targetSync(parent.pathOf(source.name))",
-        "String(readlinkSync(parent.pathOf(source.name)))"
-      ]
+      ["const name = Utf8.decode(bytes)", "const name: string | undefined = bytes.toString()"]
     ]
   },
   {

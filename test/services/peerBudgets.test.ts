@@ -45,6 +45,11 @@ describe("connections", () => {
     const [third, fourth] = [budgets.enter("alice", most(1)), budgets.enter("alice", most(1))]
     expect([third.state, fourth.state]).toEqual(["entered", "refused"])
     expect(budgets.usedBy("alice")).toEqual({ connections: 1, memory: 0 })
+    // One that leaves twice makes room once, also while others stay.
+    const [fifth] = [budgets.enter("alice", most(3)), budgets.enter("alice", most(3))]
+    fifth.leave()
+    fifth.leave()
+    expect(budgets.usedBy("alice").connections).toBe(2)
   })
 })
 

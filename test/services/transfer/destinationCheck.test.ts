@@ -3,6 +3,7 @@
 import {
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -12,7 +13,12 @@ import {
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { DestinationCheck } from "../../../src/services/transfer/DestinationCheck.ts"
+import {
+  DestinationCheck,
+  digestMemory,
+  type DestinationCheckOptions
+} from "../../../src/services/transfer/DestinationCheck.ts"
+import { protocolLimits } from "../../../src/services/transfer/limits.ts"
 import type { Entry, Kind } from "../../../src/services/transfer/Manifest.ts"
 import { policies, type Policy } from "../../../src/services/transfer/Messages.ts"
 import { costOf, noCharge, type Quota, type Upload } from "../../../src/services/transfer/Quotas.ts"
@@ -43,9 +49,10 @@ interface Given {
   readonly collides?: boolean
   readonly quota?: Quota
   readonly dry?: boolean
+  readonly memory?: DestinationCheckOptions["memory"]
 }
 
-const answerFor = (entry: Entry, { policy, collides = false, quota, dry = false }: Given) =>
+const resultFor = (entry: Entry, { policy, collides = false, quota, dry = false, memory }: Given) =>
   Effect.gen(function* () {
     const check = new DestinationCheck({
       directories,
@@ -55,12 +62,16 @@ const answerFor = (entry: Entry, { policy, collides = false, quota, dry = false 
       progress: new TransferRecord().progress,
       entries: [entry],
       collisions: new Set(collides ? [0] : []),
-      ...(quota === undefined ? {} : { quota })
+      ...(quota === undefined ? {} : { quota }),
+      ...(memory === undefined ? {} : { memory })
     })
     const result = yield* check.check(0)
     check.abandon()
-    return result.answer
+    return result
   })
+
+const answerFor = (entry: Entry, given: Given) =>
+  Effect.map(resultFor(entry, given), ({ answer }) => answer)
 
 /** The answers under refuse, skip, rename and overwrite. */
 const answersFor = (entry: Entry, rest: Omit<Given, "policy"> = {}) =>
@@ -144,6 +155,90 @@ describe("a file", () => {
       const full: Quota = { charge: () => undefined, add: () => false, remove: () => {} }
       expect(yield* answerFor(entry, { policy: "overwrite", quota: full })).toBe("quota")
       expect(yield* answerFor(entry, { policy: "rename", quota: full })).toBe("quota")
+    })
+  )
+})
+
+describe("the memory of a peer", () => {
+  it.effect("has the digests of the answer, and no others", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("same length"), "12345")
+      writeFileSync(at("other length"), "1234567")
+      for (const name of ["same length", "other length", "free"])
+        for (const policy of policies) {
+          let held = 0
+          const memory = {
+            reserve: (bytes: number) => {
+              held += bytes
+              return true
+            },
+            release: (bytes: number) => {
+              held -= bytes
+            }
+          }
+          const { digests } = yield* resultFor(entryOf("file", name, { size: 5 }), {
+            policy,
+            memory
+          })
+          expect([name, policy, held]).toEqual([name, policy, digestMemory(digests.length)])
+        }
+    })
+  )
+
+  it.effect("that is in use makes it wait to compare a file", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("file"), "12345")
+      const memory = { reserve: () => false, release: () => {} }
+      const answer = (name: string) =>
+        answerFor(entryOf("file", name, { size: 5 }), { policy: "overwrite", memory })
+      expect([yield* answer("file"), yield* answer("free")]).toEqual(["busy", "want"])
+    })
+  )
+})
+
+describe("the quota", () => {
+  /** A quota without a limit, and the cost of all that was added to it. */
+  const counting = (recount = true) => {
+    const total = { cost: 0 }
+    const quota: Quota = {
+      charge: () => ({ ...noCharge, recount: () => recount }),
+      add: (cost) => {
+        total.cost += cost
+        return true
+      },
+      remove: (cost) => {
+        total.cost -= cost
+      }
+    }
+    return { total, quota }
+  }
+
+  it.effect("gets back what was reserved for a folder or link that could not be made", () =>
+    Effect.gen(function* () {
+      const { total, quota } = counting()
+      const answer = (name: string) =>
+        answerFor(entryOf("link", name, { target: "new" }), { policy: "overwrite", quota })
+      expect([yield* answer("link"), total.cost]).toEqual(["made", costOf(0)])
+      expect([yield* answer("missing/link"), total.cost]).toEqual(["failed", costOf(0)])
+    })
+  )
+
+  it.effect("gets back the content of a file that a link replaces", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("link"), "1234567")
+      const { total, quota } = counting()
+      yield* answerFor(entryOf("link", "link", { target: "new" }), { policy: "overwrite", quota })
+      expect(total.cost).toBe(-7)
+    })
+  )
+
+  it.effect("is checked again when a partial file is not as it was counted", () =>
+    Effect.gen(function* () {
+      const entry = entryOf("file", "big", { size: protocolLimits.blockBytes + 1 })
+      const answer = (recount: boolean) =>
+        answerFor(entry, { policy: "refuse", quota: counting(recount).quota })
+      expect([yield* answer(false), yield* answer(true)]).toEqual(["quota", "want"])
+      expect(readdirSync(folder())).toEqual([])
     })
   )
 })

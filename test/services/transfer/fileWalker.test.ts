@@ -59,6 +59,17 @@ describe("a walk", () => {
     })
   )
 
+  it.effect("leaves out a name that is not UTF-8, and a link to one", () =>
+    Effect.gen(function* () {
+      writeFileSync(Buffer.concat([Buffer.from(at("na")), Buffer.of(0xff)]), "text")
+      symlinkSync(Buffer.of(0xff), at("link"))
+      expect(yield* walk("keep")).toMatchObject({
+        sent: [],
+        leftOut: ["name link", "name na\\xff"]
+      })
+    })
+  )
+
   it.effect("never sends the locks of sessions, nor reports them", () =>
     Effect.gen(function* () {
       for (const kind of ["2", "3"] as const)
@@ -210,9 +221,11 @@ describe("a pull", () => {
       for (let count = 0; count < 9000; count++)
         symlinkSync("x", parent.pathOf(`l${count.toString().padStart(5, "0")}`))
       deep.close()
-      const { walk, walker } = request(paths(""))
-      expect(yield* Effect.flip(walk)).toMatchObject(stopped("tooMuch"))
-      expect(walker.leftOut.length).toBeLessThan(9000)
+      for (const links of ["skip", "keep"] as const) {
+        const { walk, walker } = request(paths(""), { links })
+        expect(yield* Effect.flip(walk)).toMatchObject(stopped("tooMuch"))
+        expect(walker.leftOut.length + walker.sources.length).toBeLessThan(9000)
+      }
     })
   )
 

@@ -20,15 +20,17 @@ import {
   writeFileSync
 } from "node:fs"
 import files from "node:fs"
+import promises from "node:fs/promises"
 import net from "node:net"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { limits, protocolLimits } from "../../../src/services/transfer/limits.ts"
 import type { Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import * as PartialFile from "../../../src/services/transfer/PartialFile.ts"
 import { lock } from "../../../src/services/transfer/PartialFileLock.ts"
+import { costOf } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { withReplaced } from "../../testing/builtins.ts"
@@ -147,6 +149,21 @@ describe("a resumable partial file", () => {
     })
   )
 
+  it.effect("that another session has replaced is not removed", () =>
+    Effect.gen(function* () {
+      for (const end of ["discard", "keepOrDiscard"] as const) {
+        const partial = yield* opened
+        PartialFile.writeSmall(partial, Buffer.from("mine"))
+        unlinkSync(at(partialName))
+        writeFileSync(at(partialName), "of another session", { mode: 0o600 })
+        partial[end]()
+        expect(readFileSync(at(partialName), "utf8")).toBe("of another session")
+        unlinkSync(at(partialName))
+      }
+      expect(readdirSync(folder())).toEqual([])
+    })
+  )
+
   it.effect("that is longer than its source starts again", () =>
     Effect.gen(function* () {
       writeFileSync(at(partialName), Buffer.alloc(size + 1), { mode: 0o600 })
@@ -215,8 +232,16 @@ describe("the lock of a partial file", () => {
   const id = { dev: 7, ino: 8 }
   const locked = Effect.suspend(() => lock(directories.root, id))
   const locks = () => readdirSync(folder()).filter((name) => Names.isLock(name))
+  /** The path of the entry of a session on another machine. */
+  const foreign = (kind: "2" | "3", random = "0") =>
+    at(Names.partialName("lock-8", "01234567", kind, random.repeat(15)))
+  /** Makes an entry old enough to count as stale, unless it can be asked. */
+  const makeOld = (entry: string) => {
+    const past = Date.now() / 1000 - limits.lockStaleMillis / 1000 - 1
+    utimesSync(entry, past, past)
+  }
 
-  /** A process that holds the lock, with this program before it; returns a function that kills it. */
+  /** A process that holds the lock, with this program before it. */
   const otherProcess = (...before: ReadonlyArray<string>) =>
     Effect.promise(async () => {
       const [program = "", ...args] = [
@@ -230,9 +255,12 @@ describe("the lock of a partial file", () => {
       const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] })
       const [said] = (await once(child.stdout, "data")) as [Buffer]
       expect(said.toString()).toBe("locked\n")
-      return async () => {
-        child.kill("SIGKILL")
-        await once(child, "exit")
+      return {
+        stop: () => child.kill("SIGSTOP"),
+        kill: async () => {
+          child.kill("SIGKILL")
+          await once(child, "exit")
+        }
       }
     })
 
@@ -253,7 +281,7 @@ describe("the lock of a partial file", () => {
 
   it.live("excludes other processes, until they have ended, also by SIGKILL", () =>
     Effect.gen(function* () {
-      const kill = yield* otherProcess()
+      const { kill } = yield* otherProcess()
       expect(yield* locked).toBeUndefined()
       expect(locks()).toHaveLength(1)
       yield* Effect.promise(kill)
@@ -267,7 +295,7 @@ describe("the lock of a partial file", () => {
 
   it.live.skipIf(!canUnshare)("excludes processes in another network namespace", () =>
     Effect.gen(function* () {
-      const kill = yield* otherProcess("unshare", "--net")
+      const { kill } = yield* otherProcess("unshare", "--net")
       expect(yield* locked).toBeUndefined()
       yield* Effect.promise(kill)
       const unlock = yield* locked
@@ -278,17 +306,129 @@ describe("the lock of a partial file", () => {
 
   it.live("excludes sessions that cannot be asked while their lock is marked as in use", () =>
     Effect.gen(function* () {
-      // Of another kernel, and of a file system without sockets.
-      const foreign = at(Names.partialName("lock-8", "01234567", "2", "0".repeat(15)))
-      writeFileSync(foreign, "")
-      expect(yield* locked).toBeUndefined()
-      expect(existsSync(foreign)).toBe(true)
-      const past = Date.now() / 1000 - limits.lockStaleMillis / 1000 - 1
-      utimesSync(foreign, past, past)
+      const other = foreign("2")
+      // Of another kernel: of a file system without sockets, and of one with them.
+      const makeSocket = Effect.promise(async () => {
+        const server = net.createServer().listen(at("socket"))
+        await once(server, "listening")
+        renameSync(at("socket"), other)
+        server.close()
+      })
+      for (const make of [Effect.sync(() => writeFileSync(other, "")), makeSocket]) {
+        yield* make
+        expect(yield* locked).toBeUndefined()
+        expect(existsSync(other)).toBe(true)
+        makeOld(other)
+        const unlock = yield* locked
+        expect(typeof unlock).toBe("function")
+        expect(existsSync(other)).toBe(false)
+        unlock?.()
+      }
+    })
+  )
+
+  it.live("is marked as in use while it is held", () =>
+    Effect.gen(function* () {
+      vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] })
+      const unlock = yield* locked
+      const [name = ""] = locks()
+      makeOld(at(name))
+      const before = Date.now()
+      vi.advanceTimersByTime(limits.lockBeatMillis)
+      expect(statSync(at(name)).mtimeMs).toBeGreaterThan(before - 1000)
+      unlock?.()
+      expect(vi.getTimerCount()).toBe(0)
+    }).pipe(Effect.ensuring(Effect.sync(() => vi.useRealTimers())))
+  )
+
+  it.live.skipIf(process.platform !== "linux")(
+    "excludes a process that is stopped, even when no more can ask it",
+    () =>
+      Effect.gen(function* () {
+        const { stop, kill } = yield* otherProcess()
+        stop()
+        const entry = at(locks()[0] ?? "")
+        makeOld(entry)
+        expect(yield* locked).toBeUndefined()
+        // Fills the queue of its socket.
+        const codes = new Set<string>()
+        const sockets = Array.from({ length: 600 }, () => net.connect(entry))
+        yield* Effect.promise(() =>
+          Promise.all(
+            sockets.map((socket) =>
+              once(socket, "connect").catch(({ code }: NodeJS.ErrnoException) =>
+                codes.add(code ?? "")
+              )
+            )
+          )
+        )
+        expect([...codes]).toEqual(["EAGAIN"])
+        expect(yield* locked).toBeUndefined()
+        for (const socket of sockets) socket.destroy()
+        yield* Effect.promise(kill)
+        const unlock = yield* locked
+        expect(typeof unlock).toBe("function")
+        unlock?.()
+      })
+  )
+
+  it.live("is had at a later attempt, when the other session ends meanwhile", () =>
+    Effect.gen(function* () {
+      writeFileSync(foreign("2"), "")
+      let attempts = 0
+      const unlock = yield* withReplaced(
+        files,
+        "renameSync",
+        (rename) => (from, to) => {
+          if (++attempts === 2) unlinkSync(foreign("2"))
+          rename(from, to)
+        },
+        locked
+      )
+      expect([typeof unlock, attempts]).toEqual(["function", 2])
+      unlock?.()
+    })
+  )
+
+  it.live("is not kept by a session that is only about to ask for it", () =>
+    Effect.gen(function* () {
+      writeFileSync(foreign("3"), "")
       const unlock = yield* locked
       expect(typeof unlock).toBe("function")
-      expect(existsSync(foreign)).toBe(false)
       unlock?.()
+    })
+  )
+
+  const failing = (): Promise<never> =>
+    Promise.reject(Object.assign(new Error("too many files"), { code: "EMFILE" }))
+
+  it.live("leaves nothing behind when the folder cannot be listed", () =>
+    Effect.gen(function* () {
+      const failed = withReplaced(promises, "readdir", () => failing, Effect.flip(locked))
+      expect((yield* failed).code).toBe("EMFILE")
+      expect(readdirSync(folder())).toEqual([])
+      const unlock = yield* locked
+      expect(typeof unlock).toBe("function")
+      unlock?.()
+    })
+  )
+
+  it.live("of a session that has ended is removed with what else is left, and no other", () =>
+    Effect.gen(function* () {
+      const [ended, used, making, madeNever] = [
+        foreign("2", "0"),
+        foreign("2", "1"),
+        foreign("3", "2"),
+        foreign("3", "3")
+      ] as const
+      for (const each of [ended, used, making, madeNever]) writeFileSync(each, "")
+      for (const each of [ended, madeNever]) makeOld(each)
+      writeFileSync(at("file"), "")
+      makeOld(at("file"))
+      yield* PartialFile.removeLeftovers(directories.root, readdirSync(folder()), tag)
+      expect(readdirSync(folder()).toSorted()).toEqual(
+        ["file", path.basename(used), path.basename(making)].toSorted()
+      )
     })
   )
 
@@ -359,6 +499,21 @@ describe("a partial file that another session writes", () => {
       expect(existsSync(at(writing.partialName))).toBe(false)
     })
   )
+
+  it.live("is not removed if it was begun again while the earlier one was being locked", () =>
+    Effect.gen(function* () {
+      const other = PartialFile.resumableName("big", tag, { ...entry, mtime: 1 })
+      writeFileSync(at(other), "earlier", { mode: 0o600 })
+      const removing = Effect.runPromise(
+        PartialFile.removeOtherVersions(directories.root, [other], "big", tag, entry)
+      )
+      // The earlier one stays beside it, so that its inode is not used again.
+      renameSync(at(other), at("finished"))
+      writeFileSync(at(other), "begun again", { mode: 0o600 })
+      yield* Effect.promise(() => removing)
+      expect(readFileSync(at(other), "utf8")).toBe("begun again")
+    })
+  )
 })
 
 describe("commit", () => {
@@ -426,6 +581,42 @@ describe("commit", () => {
   })
 })
 
+describe("the quota", () => {
+  /** The costs with which the reservation of a partial file is settled. */
+  const settledBy = (partial: PartialFile.PartialFile, use: () => void): ReadonlyArray<number> => {
+    const settled: Array<number> = []
+    partial.charge = {
+      settle: (cost) => settled.push(cost),
+      cancel: () => {},
+      recount: () => true
+    }
+    use()
+    partial.release()
+    return settled
+  }
+
+  it.effect("is charged what stays: nothing, the part that was kept, or the file", () =>
+    Effect.gen(function* () {
+      const discarded = yield* opened
+      expect(discarded.costBefore).toBe(0)
+      expect(settledBy(discarded, () => discarded.discard())).toEqual([0])
+      const kept = yield* opened
+      PartialFile.writeSmall(kept, Buffer.from("beginning"))
+      expect(settledBy(kept, () => kept.keepOrDiscard())).toEqual([costOf(9)])
+      const complete = yield* opened
+      expect(complete.costBefore).toBe(costOf(9))
+      expect(settledBy(complete, () => complete.commit("file", false))).toEqual([costOf(9)])
+    })
+  )
+
+  it("is charged the difference from what was replaced", () => {
+    writeFileSync(at("file"), "1234567")
+    const partial = PartialFile.create(directories.root, "file", tag)
+    PartialFile.writeSmall(partial, Buffer.from("12345"))
+    expect(settledBy(partial, () => partial.commit("file", true))).toEqual([costOf(5) - costOf(7)])
+  })
+})
+
 describe("what is left of earlier sessions", () => {
   const old = (name: string) => {
     writeFileSync(at(name), "half")
@@ -453,6 +644,20 @@ describe("what is left of earlier sessions", () => {
     expect(readdirSync(folder()).toSorted()).toEqual([...kept, mine].toSorted())
     await later(limits.leftoverMillis + 10_000, remove)
     expect(readdirSync(folder()).toSorted()).toEqual(kept.toSorted())
+  })
+
+  it("is not removed while this process writes it", async () => {
+    const partial = PartialFile.create(directories.root, "small", tag)
+    const names = [partial.partialName]
+    const remove = () =>
+      later(limits.leftoverMillis + 10_000, () =>
+        Effect.runPromise(PartialFile.removeLeftovers(directories.root, names, tag))
+      )
+    await remove()
+    expect(readdirSync(folder())).toEqual(names)
+    partial.release()
+    await remove()
+    expect(readdirSync(folder())).toEqual([])
   })
 
   it("of other versions of a source is removed, and nothing else", async () => {
