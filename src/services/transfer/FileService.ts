@@ -227,7 +227,7 @@ const servePull = ({
       rules.get(access)?.includes("read") !== false,
       `its line does not allow reading (${where})`
     )
-    const walker = new FileWalker(pull.links, directories, session.memory.reserve)
+    const walker = new FileWalker(pull.links, directories, session.memory)
     const count = sessionCounter(metrics, counters)
     yield* send({
       channel,

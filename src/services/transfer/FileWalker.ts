@@ -19,7 +19,7 @@ import * as RealPath from "../../keys/RealPath.ts"
 import { yieldTurn } from "./Disk.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import { encodedBytes, memoryOf, type Entry } from "./Manifest.ts"
-import type { ReserveMemory } from "./ManifestReader.ts"
+import type { SessionMemory } from "../PeerBudgets.ts"
 import type { LeftOut, LeftOutReason, LinkPolicy } from "./Messages.ts"
 import * as Names from "./Names.ts"
 import { SafeDirectories, type SafeDirectory } from "./SafeDirectory.ts"
@@ -91,6 +91,10 @@ const reasonOf = (cause: unknown): LeftOutReason => {
   return reasons[code ?? ""] ?? "unreadable"
 }
 
+type WalkMemory = Pick<SessionMemory, "reserve" | "release">
+
+const unlimited: WalkMemory = { reserve: () => true, release: () => {} }
+
 /** Walks folders and collects the entries to send. */
 export class FileWalker {
   readonly sources: Array<SourceEntry> = []
@@ -102,7 +106,7 @@ export class FileWalker {
   readonly #enclosing: Array<string> = []
   /** Directories opened for links that lead elsewhere. */
   readonly #linked = new Map<string, SafeDirectories>()
-  readonly #reserve: ReserveMemory
+  readonly #memory: WalkMemory
   #visited = 0
   /** Bytes of the paths and targets in the manifest, and of the paths that are left out. */
   #manifestBytes = 0
@@ -112,11 +116,11 @@ export class FileWalker {
   /** Run at intervals during the walk; it may send what the walk has found so far. */
   #turn: Effect.Effect<void> = Effect.void
 
-  /** `reserve` reserves the memory of each entry. Default: no limit. */
-  constructor(links: LinkPolicy, served?: SafeDirectories, reserve: ReserveMemory = () => true) {
+  /** `memory` holds the entries, and the names of the folders around the current one. */
+  constructor(links: LinkPolicy, served?: SafeDirectories, memory: WalkMemory = unlimited) {
     this.#links = links
     this.#served = served
-    this.#reserve = reserve
+    this.#memory = memory
   }
 
   /**
@@ -134,17 +138,24 @@ export class FileWalker {
     return Effect.gen(this, function* () {
       this.#turn = turn
       const tops = new Map<string, SafePath>()
+      const listed = new Set<SafePath>()
       for (const path of paths) {
         if (path.depth > 0) yield* this.#addTop(directories, tops, path)
         else {
           const { dev, ino } = fstatSync(directories.root.fd, { bigint: true })
           this.#enclosing[0] ??= `${dev}:${ino}`
-          for (const child of yield* this.#list(directories, path, path))
+          for (const child of yield* this.#list(directories, path, path)) {
             yield* this.#addTop(directories, tops, child)
+            if (tops.get(child.name) === child) listed.add(child)
+            else this.#memory.release(memoryOf(child))
+          }
         }
       }
       const sorted = [...tops.values()].sort((one, other) => Names.compare(one.name, other.name))
-      for (const path of sorted) yield* this.add(directories, path, path.base)
+      for (const path of sorted) {
+        if (listed.has(path)) this.#memory.release(memoryOf(path))
+        yield* this.add(directories, path, path.base)
+      }
       if (this.isNotFound)
         return yield* new TransferStopped({ peer: "this server", reason: "notFound", side: "here" })
     })
@@ -222,7 +233,7 @@ export class FileWalker {
       if (
         this.sources.length >= protocolLimits.entries ||
         this.#manifestBytes > protocolLimits.manifestBytes ||
-        !this.#reserve(memory)
+        !this.#memory.reserve(memory)
       )
         return tooMuch()
       this.sources.push(isSame ? { ...found, source: sent } : found)
@@ -246,15 +257,19 @@ export class FileWalker {
           : Effect.void
       )
       this.#enclosing.push(id)
-      for (const child of children)
+      for (const child of children) {
+        // Its entry reserves it again.
+        this.#memory.release(memoryOf(child))
         yield* this.add(directories, source.localChild(child.name), child)
+      }
       this.#enclosing.pop()
     })
   }
 
   /**
    * Returns the paths of a folder's entries in manifest order, and leaves out invalid names. Runs
-   * `opened` when the folder could be opened. Holds no more names than a manifest may have.
+   * `opened` when the folder could be opened. Holds no more names than a manifest may have; the
+   * caller releases their memory.
    */
   #list(
     directories: SafeDirectories,
@@ -280,9 +295,12 @@ export class FileWalker {
           if (name !== undefined && Names.isLock(name)) continue
           const child = name === undefined ? undefined : sent.child(name)
           if (child instanceof SafePath) {
-            children.push(child)
-            if (this.sources.length + children.length > protocolLimits.entries)
+            if (
+              this.sources.length + children.length >= protocolLimits.entries ||
+              !this.#memory.reserve(memoryOf(child))
+            )
               return yield* tooMuch()
+            children.push(child)
           } else {
             const shown = name ?? Printable.bytes(bytes)
             yield* this.#leaveOut(

@@ -133,8 +133,12 @@ describe("a pull", () => {
     requested: ReadonlyArray<SafePath>,
     { links = "skip" as LinkPolicy, entries = Infinity, turn = Effect.void } = {}
   ) => {
-    let left = entries
-    const walker = new FileWalker(links, directories, () => left-- > 0)
+    // A short path takes less than 300 bytes.
+    let left = entries * 300
+    const walker = new FileWalker(links, directories, {
+      reserve: (bytes) => (left -= bytes) >= 0,
+      release: (bytes) => void (left += bytes)
+    })
     const sent = () => walker.sources.map(({ entry }) => entry.path.text)
     const leftOut = () => walker.leftOut.map(({ reason, path: omitted }) => `${reason} ${omitted}`)
     return { walker, sent, leftOut, walk: walker.addRequested(directories, requested, turn) }
@@ -226,6 +230,19 @@ describe("a pull", () => {
         expect(yield* Effect.flip(walk)).toMatchObject(stopped("tooMuch"))
         expect(walker.leftOut.length + walker.sources.length).toBeLessThan(9000)
       }
+    })
+  )
+
+  it.effect("holds names and entries once, and no name of a folder that it has left", () =>
+    Effect.gen(function* () {
+      for (const name of ["a", "b", "c", "d"]) {
+        mkdirSync(at(name))
+        for (let count = 0; count < 50; count++) symlinkSync("x", at(`${name}/${count}`))
+      }
+      yield* request(paths(""), { entries: 60 }).walk
+      expect(yield* Effect.flip(request(paths(""), { entries: 40 }).walk)).toMatchObject(
+        stopped("tooMuch")
+      )
     })
   )
 
