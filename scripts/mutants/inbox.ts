@@ -75,9 +75,16 @@ export const inbox = room("services/inbox", [
     mutants: [
       ["retry: status === temporaryFailure", "retry: true"],
       ["if (status !== 0)\n", "if (status === 75)\n"],
-      ["SEALWIRE_PASSPHRASE: undefined", "SEALWIRE_PASSPHRASE: process.env.SEALWIRE_PASSPHRASE"],
+      [
+        "  SEALWIRE_PEER: peer,\n  SEALWIRE_FROM: from,",
+        "  SEALWIRE_PEER: from,\n  SEALWIRE_FROM: peer,"
+      ],
       ["index < first.handled", "index > first.handled", { tests: ["services/inbox/execOrder"] }],
-      ["(first === undefined ? handle(message) : Effect.void)", "handle(message)"],
+      [
+        "(first === undefined ? handle(message) : Effect.void)",
+        "handle(message)",
+        { tests: ["services/inbox/execOrder"] }
+      ],
       ["          concurrency ?? 1\n", "          concurrency ?? 2\n"],
       ["Printable.line(Printable.bytes(", "String(Printable.bytes("],
       ["if (this.#count <= limits.execLines)", "if (true)"]

@@ -37,7 +37,10 @@ export interface Options {
 /** EX_TEMPFAIL of sysexits.h: "temporary failure; user is invited to retry". */
 const temporaryFailure = 75
 
-/** Returns the environment variables that describe a message to its command. */
+/**
+ * Returns the environment variables that describe a message to its command. `ChildEnvironment`
+ * removes those that hold secrets.
+ */
 export const messageEnvironment = (
   { id }: IncomingMessage,
   { peer, from, publicKey }: RemotePeer
@@ -46,9 +49,7 @@ export const messageEnvironment = (
   SEALWIRE_FROM: from,
   SEALWIRE_ID: Hex.encode(id),
   SEALWIRE_PUBLIC_KEY: publicKey === undefined ? undefined : PublicKey.encode(publicKey),
-  SEALWIRE_REPLY: undefined,
-  // Removed: the passphrase unlocks the server's key, and the command has no use for it.
-  SEALWIRE_PASSPHRASE: undefined
+  SEALWIRE_REPLY: undefined
 })
 
 type Environment = Readonly<Record<string, string | undefined>>

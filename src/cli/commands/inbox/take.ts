@@ -79,8 +79,7 @@ export const inboxTake = commandSpec(
       const runCommand = (command: string) => (message: LeasedMessage) =>
         ExecInbox.run({ ...InboxAt.handlerOptions(Option.some(lease)), command }, message.text, {
           SEALWIRE_PEER: message.name,
-          SEALWIRE_ID: Hex.encode(message.id),
-          SEALWIRE_PASSPHRASE: undefined
+          SEALWIRE_ID: Hex.encode(message.id)
         }).pipe(
           Effect.mapError(({ reason }) => new InboxAt.NotHandled({ id: message.id, reason })),
           Effect.onError(() => Effect.ignore(message.nack)),
