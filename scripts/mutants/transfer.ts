@@ -242,7 +242,14 @@ export const transfer = room("services/transfer", [
       ],
       ['=== 0 ? undefined : "unreadable"', "=== 0 ? undefined : undefined"],
       ["this.#manifestBytes > protocolLimits.manifestBytes", "false"],
-      ["        !this.#reserve(memory)\n", "        false\n"],
+      ["        !this.#memory.reserve(memory)\n", "        false\n"],
+      ["!this.#memory.reserve(memoryOf(child))", "false"],
+      [
+        "        this.#memory.release(memoryOf(child))\n        yield* this.add",
+        "        yield* this.add"
+      ],
+      ["            else this.#memory.release(memoryOf(child))\n", ""],
+      ["if (listed.has(path)) this.#memory.release(memoryOf(path))", ""],
       ["if (name !== undefined && Names.isLock(name)) continue", ""],
       ["this.#leftOutBytes > protocolLimits.manifestBytes", "false"],
       ["const name = Utf8.decode(bytes)", "const name: string | undefined = bytes.toString()"]
