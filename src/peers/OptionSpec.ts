@@ -169,7 +169,8 @@ const decodeCount = (digits: string, unit = 1): Either.Either<number, ValueFault
 
 const units = ["", "K", "M", "G"]
 
-const decodeBytes = (value: string): Either.Either<number, ValueFault> => {
+/** Decodes a number of bytes; K, M and G stand for 1024, 1024² and 1024³. */
+export const decodeBytes = (value: string): Either.Either<number, ValueFault> => {
   const { digits = "", unit = "" } = /^(?<digits>\d+)(?<unit>[KMG]?)$/.exec(value)?.groups ?? {}
   return decodeCount(digits, 1024 ** units.indexOf(unit))
 }

@@ -149,7 +149,7 @@ const serveConnection = (connection: Accepted, options: ServeOptions, budgets: P
       return yield* serveChannel(channel, connection, options, currentIdentities, place)
     metrics.connectionsRefused.add(1)
     const { peer, peerAddress: from, publicKey } = channel
-    const reason = `${peer === from ? "it" : peer} already has ${most.connections()} connections, the most that one peer may have`
+    const reason = `${peer === from ? "it" : peer} already has as many connections as one peer may have: ${most.connections()}`
     yield* options.on(ServerEvent.ConnectionRefused({ from, reason, publicKey }))
     yield* place.state === "refused" ? channel.setCloseReason("Refused") : connection.abort
   }).pipe(

@@ -65,3 +65,30 @@ describe("strangers", () => {
     expect(server.stderr.split("\n").filter((line) => line.includes("127.0.0.1:"))).toHaveLength(2)
   })
 })
+
+describe("one client", () => {
+  it("has as many connections as --peer-connections says", async ({ box }) => {
+    const flags = ["--peer-connections", "1", "--log-level", "debug"]
+    const server = await box.listen(["serve", "--listen", "127.0.0.1:0", ...flags])
+    box.start(["send", "--to", server.address, "--lines"], { stdin: "open" })
+    await server.until("the session", ({ stderr }) => stderr.includes("session started"))
+    const second = await box.run(["send", "--to", server.address, "--retry", "0", "two"])
+    expect([second.code, second.stderr]).toEqual([
+      8,
+      expect.stringContaining(
+        "refused the request: its rules for this key do not allow it, or not now"
+      )
+    ])
+    await server.until("the refusal", ({ stderr }) =>
+      stderr.includes(": it already has as many connections as one peer may have: 1")
+    )
+  })
+
+  it("has a size of memory that is checked", async ({ box }) => {
+    const result = await box.run(["serve", "--peer-memory", "10T"])
+    expect([result.code, result.stderr]).toEqual([
+      2,
+      expect.stringContaining('--peer-memory: "10T" is not a size; write bytes: 500K, 10M')
+    ])
+  })
+})

@@ -161,7 +161,7 @@ describe("connections of one peer", () => {
       expect(yield* Effect.flip(open(address))).toMatchObject({ _tag: "ChannelRefused" })
       yield* waitUntil("the event", () => refusals(events).length === 1)
       expect(refusals(events)).toMatchObject([
-        { reason: `alice already has ${most} connections, the most that one peer may have` }
+        { reason: `alice already has as many connections as one peer may have: ${most}` }
       ])
       // Another peer is not affected: a client of the shared key.
       yield* open(address, "NNpsk0")

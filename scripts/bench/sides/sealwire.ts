@@ -90,6 +90,8 @@ const serveMessages = (inbox: Layer.Layer<Inbox, unknown>): Promise<number> =>
       return yield* Server.serve({
         address: anywhere,
         keys: serverKeys,
+        // All connections of a bench are those of one client.
+        peerConnections: Number.POSITIVE_INFINITY,
         services: [MessageService.service(handleWith(store))],
         on: (event) =>
           Effect.sync(() => {

@@ -3,7 +3,9 @@ import { quoted } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { decodeBytes } from "../../peers/OptionSpec.ts"
 import * as UtcDate from "../../keys/UtcDate.ts"
 import type { Retry } from "../../services/Retry.ts"
 import { optionError } from "./optionErrors.ts"
@@ -22,6 +24,19 @@ export const integer = (
         ? Effect.succeed(value)
         : optionError(name, `${quoted(text)} is not an integer from ${min} to ${max}`)
     }),
+    Options.withDescription(description)
+  )
+
+/** A size in bytes, as in authorized_peers. */
+export const size = (name: string, description: string) =>
+  Options.text(name).pipe(
+    Options.withPseudoName("SIZE"),
+    Options.mapEffect((text) =>
+      Either.match(decodeBytes(text), {
+        onLeft: () => optionError(name, `${quoted(text)} is not a size; write bytes: 500K, 10M`),
+        onRight: Effect.succeed
+      })
+    ),
     Options.withDescription(description)
   )
 

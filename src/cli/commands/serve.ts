@@ -10,6 +10,7 @@ import * as FileService from "../../services/transfer/FileService.ts"
 import { replyWith, handleWith, Inbox } from "../../services/inbox/Inbox.ts"
 import { Deduplicator } from "../../services/messages/Deduplicator.ts"
 import * as MessageService from "../../services/messages/MessageService.ts"
+import { limits as peerLimits } from "../../services/limits.ts"
 import * as Server from "../../services/Server.ts"
 import type { RemotePeer } from "../../services/Service.ts"
 import { senderId } from "../../services/messages/MessageHandler.ts"
@@ -85,6 +86,18 @@ export const serve = commandSpec(
         "Folder for sealwire push and pull. The rules in authorized_peers restrict each client to parts of it."
       )
     ),
+    peerConnections: options
+      .integer(
+        "peer-connections",
+        `Maximum number of connections of one client; connections= in authorized_peers overrides it. Default: ${peerLimits.peerConnections}, and at most half of all.`
+      )
+      .pipe(Options.optional),
+    peerMemory: options
+      .size(
+        "peer-memory",
+        `Maximum memory for the unfinished requests of one client, such as 64M; memory= in authorized_peers overrides it. Default: ${peerLimits.peerMemory / 1024 ** 2}M.`
+      )
+      .pipe(Options.optional),
     ...Control.options,
     config: options.config,
     json: options.json
@@ -144,6 +157,14 @@ export const serve = commandSpec(
           ? {}
           : { connections: Math.floor(connectionsBelowDescriptorLimit() / 2) }),
         ...(peers === undefined ? {} : { peers }),
+        ...Option.match(flags.peerConnections, {
+          onNone: () => ({}),
+          onSome: (peerConnections) => ({ peerConnections })
+        }),
+        ...Option.match(flags.peerMemory, {
+          onNone: () => ({}),
+          onSome: (peerMemory) => ({ peerMemory })
+        }),
         keys: {
           serverName: name,
           suites,
