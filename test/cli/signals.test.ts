@@ -201,6 +201,38 @@ describe("closed and full outputs", () => {
     }
   )
 
+  it("data is not lost in a closed stdout, and nothing is done for it", async ({ box }) => {
+    const lost = `sealwire: standard output is closed, and the data would be lost; name a file or a pipe\n`
+    await box.run(["keygen"])
+    await box.run(["keygen", "--identity"])
+    await box.run(["keygen", "--file-key"])
+    box.write("x", "text")
+    await box.run(["encrypt", "./x", "--key", "./sealwire-file.key", "-o", "./x.sealed"])
+    const server = await box.listen(
+      ["serve", "--listen", "unix:./s", "--key", "./sealwire.key", "--inbox", "./i.db"],
+      ownProcess
+    )
+    await box.run(["send", "--to", "unix:./s", "--key", "./sealwire.key", "kept"])
+    const closed = (args: string) =>
+      box.startOther("sh", ["-c", `exec "$0" "$1" ${args} >&-`, process.execPath, bin]).ended()
+    for (const args of [
+      "inbox take --inbox ./i.db --ack",
+      "decrypt ./x.sealed --key ./sealwire-file.key",
+      "encrypt ./x --key ./sealwire-file.key",
+      "keygen -o -",
+      "pubkey",
+      "fingerprint",
+      "send --reply --to unix:./s --key ./sealwire.key question"
+    ]) {
+      const { code, stderr } = await closed(args)
+      expect([args, code, stderr.endsWith(lost)]).toEqual([args, 2, true])
+    }
+    // It was not even leased.
+    const { stdout } = await box.run(["inbox", "take", "--inbox", "./i.db", "--ack"])
+    expect(stdout.toString()).toBe("kept")
+    expect(server.stderr).not.toContain("question")
+  })
+
   it("help with a closed reader exits with 141 and no message", async ({ box }) => {
     const { reader, writer } = await openPipe(box)
     closeSync(reader)

@@ -43,7 +43,7 @@ export const fingerprint = commandSpec(
         fingerprint: PublicKey.fingerprint(publicKey),
         words: (yield* Effect.promise(() => PublicKey.words(publicKey))).join(" ")
       }
-      yield* report.print(
+      yield* report.printData(
         json ? jsonRecord("key-fingerprint", shown) : words ? shown.words : shown.fingerprint
       )
     })

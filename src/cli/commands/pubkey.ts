@@ -33,7 +33,7 @@ export const pubkey = commandSpec(
         publicKey: pem ? encodePublicPem(publicKey) : PublicKey.encode(publicKey),
         fingerprint: PublicKey.fingerprint(publicKey)
       }
-      yield* report.print(json ? jsonRecord("public-key", shown) : shown.publicKey)
+      yield* report.printData(json ? jsonRecord("public-key", shown) : shown.publicKey)
       if (!json) yield* Effect.logInfo(`fingerprint ${shown.fingerprint}`)
     }).pipe(Effect.provide(KeyStore.layerReference(options.identityReference(identity))))
 )

@@ -81,6 +81,7 @@ export const send = commandSpec(
       const streams = yield* Streams
       const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
       yield* checkFlags({ messages, lines, reply, outboxFile })
+      if (reply) yield* report.needsOutput
       const outbox = yield* OutboxAt.open(outboxFile, emit)
       const texts = lines
         ? undefined

@@ -12,16 +12,23 @@ import * as Printable from "../../bytes/Printable.ts"
 import { Streams } from "../Streams.ts"
 import type { Redaction } from "./Redaction.ts"
 import type * as Log from "./Log.ts"
+import * as standardOutput from "./standardOutput.ts"
 import { stdoutData, eventTexts, type Event } from "./events/index.ts"
 import type { OutputMode, EventText } from "./events/EventText.ts"
 import type { ProgressLine } from "./ProgressLine.ts"
 
+/** The code of an output that the process was started without. */
+const closedOutput = "CLOSED"
+
+const outputProblems: Readonly<Record<string, string>> = {
+  EPIPE: "standard output is closed by its reader",
+  [closedOutput]: "standard output is closed, and the data would be lost; name a file or a pipe"
+}
+
 /** A write to standard output failed: its reader is closed, or its disk is full. */
 export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly code: string }> {
   override get message(): string {
-    return this.code === "EPIPE"
-      ? "standard output is closed by its reader"
-      : `cannot write standard output (${this.code})`
+    return outputProblems[this.code] ?? `cannot write standard output (${this.code})`
   }
 }
 
@@ -49,8 +56,16 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     /** Writes text to stdout, with a newline: help, a version, a list. */
     readonly print: (text: string) => Effect.Effect<void>
-    /** Writes bytes to stdout unchanged. */
+    /** Writes the result of a command to stdout, with a newline. Fails if stdout is closed. */
+    readonly printData: (text: string) => Effect.Effect<void>
+    /** Writes bytes to stdout unchanged. Fails if stdout is closed. */
     readonly write: (bytes: Uint8Array) => Effect.Effect<void>
+    /**
+     * Fails if stdout is closed: before a command does what cannot be undone for data that it then
+     * writes. Texts and events are written in any case: programs often start others without an
+     * output.
+     */
+    readonly needsOutput: Effect.Effect<void>
     /** Runs the effect; fails with `OutputFailed` if a write to stdout fails, the last included. */
     readonly whileWritable: <A, E, R>(
       effect: Effect.Effect<A, E, R>
@@ -63,6 +78,7 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
       Effect.gen(function* () {
         const { stdout } = yield* Streams
         const isTerminal = stdout.isTTY === true
+        const isOpen = yield* standardOutput.isOpen
         const failed = yield* Deferred.make<never, OutputFailed>()
         const fail = (error: NodeJS.ErrnoException) =>
           Deferred.unsafeDone(failed, new OutputFailed({ code: error.code ?? "UNKNOWN" }))
@@ -78,18 +94,25 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
               resume(Effect.interrupt)
             })
           })
-        const printExactly = (text: string) =>
-          out(Buffer.from(text.endsWith("\n") ? text : `${text}\n`))
+        const needsOutput = isOpen
+          ? Effect.void
+          : Effect.zipRight(
+              Effect.sync(() => fail(Object.assign(new Error(), { code: closedOutput }))),
+              Effect.interrupt
+            )
+        const outData = (bytes: Uint8Array) => Effect.zipRight(needsOutput, out(bytes))
+        const lineOf = (text: string) => Buffer.from(text.endsWith("\n") ? text : `${text}\n`)
 
         const emit = (event: Event, mode: OutputMode): Effect.Effect<void> => {
           const text = eventTexts[event._tag] as EventText<Event>
-          if (mode.json) return printExactly(jsonOf(event, mode, redaction))
+          const data = stdoutData(event)
+          if (mode.json)
+            return (data === undefined ? out : outData)(lineOf(jsonOf(event, mode, redaction)))
           const line = text.line(event, mode)
           const logged = line === undefined ? Effect.void : Effect.logWithLevel(text.level, line)
-          const data = stdoutData(event)
           return data === undefined
             ? logged
-            : Effect.zipRight(logged, out(forOutput(data, mode, isTerminal)))
+            : Effect.zipRight(logged, outData(forOutput(data, mode, isTerminal)))
         }
         const emitAll = (
           events: ReadonlyArray<Event>,
@@ -98,11 +121,11 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
         ): Effect.Effect<void> => {
           if (events.length === 1) return emit(events[0] as Event, mode)
           if (mode.json)
-            return printExactly(events.map((event) => jsonOf(event, mode, redaction)).join("\n"))
+            return outData(lineOf(events.map((event) => jsonOf(event, mode, redaction)).join("\n")))
           const data = events.flatMap((event) => stdoutData(event) ?? [])
           return Effect.zipRight(
             Effect.logInfo(summary),
-            out(Buffer.concat(data.map((text) => forOutput(text, mode, isTerminal))))
+            outData(Buffer.concat(data.map((text) => forOutput(text, mode, isTerminal))))
           )
         }
 
@@ -126,8 +149,10 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
         return {
           emit,
           emitAll,
-          print: (text) => printExactly(redaction.applyToOutput(text)),
-          write: out,
+          print: (text) => out(lineOf(redaction.applyToOutput(text))),
+          printData: (text) => outData(lineOf(redaction.applyToOutput(text))),
+          write: outData,
+          needsOutput,
           withProgress,
           whileWritable: (effect) =>
             Effect.gen(function* () {

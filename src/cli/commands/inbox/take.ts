@@ -58,6 +58,7 @@ export const inboxTake = commandSpec(
   ({ inbox, count, lease, ack, exec, wait, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
+      if (Option.isNone(exec)) yield* report.needsOutput
       const isUnlimited = wait || Option.isSome(exec)
       const maxCount = Option.getOrElse(count, () => (isUnlimited ? Number.MAX_SAFE_INTEGER : 1))
       if (ack && Option.isSome(exec))
