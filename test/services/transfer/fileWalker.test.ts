@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { FileWalker, openSource } from "../../../src/services/transfer/FileWalker.ts"
+import { memoryOf } from "../../../src/services/transfer/Manifest.ts"
 import type { LinkPolicy } from "../../../src/services/transfer/Messages.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
@@ -229,6 +230,32 @@ describe("a pull", () => {
         const { walk, walker } = request(paths(""), { links })
         expect(yield* Effect.flip(walk)).toMatchObject(stopped("tooMuch"))
         expect(walker.leftOut.length + walker.sources.length).toBeLessThan(9000)
+      }
+    })
+  )
+
+  it.effect("ends with the memory of its entries alone, whatever was requested twice", () =>
+    Effect.gen(function* () {
+      mkdirSync(at("in/deep"), { recursive: true })
+      for (const name of ["file", "in/file", "in/deep/file"]) writeFileSync(at(name), "text")
+      symlinkSync("file", at("in/link"))
+      for (const requested of [[""], ["", ""], ["in", "file", ""], ["", "in/file", "in"]]) {
+        let held = 0
+        const walker = new FileWalker("skip", directories, {
+          reserve: (bytes) => {
+            held += bytes
+            return true
+          },
+          release: (bytes) => {
+            held -= bytes
+          }
+        })
+        yield* walker.addRequested(directories, paths(...requested), Effect.void)
+        const costs = walker.sources.map(
+          ({ entry, source }) =>
+            memoryOf(entry.path) + (entry.path.text === source.text ? 0 : memoryOf(source))
+        )
+        expect([requested, held]).toEqual([requested, costs.reduce((sum, each) => sum + each, 0)])
       }
     })
   )
