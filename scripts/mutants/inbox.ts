@@ -91,6 +91,20 @@ export const inbox = room("services/inbox", [
     ]
   },
   {
+    file: "FairSlots.ts",
+    tests: ["services/inbox/fairSlots"],
+    mutants: [
+      ["Math.max(1, Math.floor(slots * limits.execShare))", "slots"],
+      ["Math.max(1, Math.floor(slots * limits.execShare))", "Math.floor(slots * limits.execShare)"],
+      ["if (taken < fewest) [next, fewest] = [peer, taken]", "if (taken < fewest) next ??= peer"],
+      ["          else this.#release(peer)\n", ""],
+      [
+        "      this.#waiting.delete(peer)\n      if (waiting.size > 0)",
+        "      if (waiting.size === 0) this.#waiting.delete(peer)\n      if (waiting.size > 0)"
+      ]
+    ]
+  },
+  {
     file: "SqliteFile.ts",
     tests: units,
     mutants: [

@@ -21,7 +21,36 @@ export const services = room("services", [
       ["        release(reserved)\n", ""],
       ["usage.entered + usage.refused === 0", "usage.entered === 0"],
       ["if (entered < connections)", "if (entered <= connections)"],
-      ["refused < limits.refusedConnections ?", "true ?"]
+      ["refused < limits.refusedConnections ?", "true ?"],
+      ["      rules()?.get(Rules.connections) ??\n", ""],
+      ["      peerConnections ??\n", ""],
+      ["Math.min(limits.peerConnections, half())", "limits.peerConnections"],
+      ["Math.max(1, Math.floor((connections ??", "(Math.floor((connections ??"],
+      ["rules()?.get(memory) ?? peerMemory", "peerMemory"]
+    ]
+  },
+  {
+    file: "messages/MessageService.ts",
+    tests: ["services/messages/memory"],
+    mutants: [
+      ["    memory.release(reserved)\n    reserved = 0\n", "    reserved = 0\n"],
+      [
+        "const needed = expected <= sessionLimits.unreservedBytes ? 0 : expected",
+        "const needed = expected"
+      ],
+      ["if (!(yield* memory.reserveOrWait(limits.replyBytes)))", "if (false)"],
+      ["Effect.sync(() => memory.release(limits.replyBytes))", "Effect.void"]
+    ]
+  },
+  {
+    file: "messages/ReplyCache.ts",
+    tests: ["services/messages/replies"],
+    mutants: [
+      ["`${idKey(message)}${peer}`", "`${idKey(message)}`"],
+      ["ofPeer.count > limits.repliesPerPeer || ", ""],
+      [" || ofPeer.bytes > limits.bytesPerPeer", ""],
+      ["other[by] > one[by]", "other[by] < one[by]"],
+      ["while (this.#all.bytes > limits.bytes)", "while (false)"]
     ]
   },
   {

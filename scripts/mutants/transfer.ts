@@ -283,6 +283,15 @@ export const transfer = room("services/transfer", [
     ]
   },
   {
+    file: "ManifestReader.ts",
+    tests: hostile,
+    mutants: [
+      ["if (!reserve(decoder.memory - before)) return yield* tooMuch()", ""],
+      ["            leftOut.count > protocolLimits.entries ||\n", ""],
+      ["if (!Messages.matchesTotals(body, decoder.entries.length, decoder.bytes))", "if (false)"]
+    ]
+  },
+  {
     file: "AnswerReader.ts",
     tests: hostile,
     mutants: [

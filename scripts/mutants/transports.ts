@@ -15,6 +15,18 @@ export const transports = room("transports", [
     ]
   },
   {
+    file: "Repeats.ts",
+    tests: ["transports/repeats"],
+    mutants: [
+      ["this.#groups.size >= limits.reportGroups", "this.#groups.size > limits.reportGroups + 1"],
+      ["      group.count = 0\n", ""],
+      ["      else this.#groups.delete(key)\n", ""],
+      ["      group.event = counted\n", ""],
+      ["    this.#cancel?.()\n", ""],
+      ["    this.#cancel = undefined\n    this.#report()\n    if", "    this.#report()\n    if"]
+    ]
+  },
+  {
     file: "Address.ts",
     tests: ["transports/address"],
     mutants: [

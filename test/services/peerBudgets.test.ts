@@ -5,7 +5,16 @@ import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { limits } from "../../src/services/limits.ts"
-import { budgetKey, PeerBudgets, type PeerPlace } from "../../src/services/PeerBudgets.ts"
+import {
+  budgetKey,
+  PeerBudgets,
+  peerLimits,
+  type PeerLimitOptions,
+  type PeerPlace
+} from "../../src/services/PeerBudgets.ts"
+import { PeerSessions } from "../../src/services/PeerSessions.ts"
+import { PeerList } from "../../src/peers/PeerList.ts"
+import { rulesOf, type RuleValues } from "../peers/rulesOf.ts"
 
 const most = (connections: number, memory = 100) => ({
   connections: () => connections,
@@ -22,6 +31,38 @@ describe("a peer", () => {
     // A client cannot take the name of a source, nor the other way round.
     expect(shared("10.0.0.7:1")).not.toBe(budgetKey({ peer: "10.0.0.7", from: "10.0.0.9:1" }))
   })
+})
+
+describe("the limits of a peer", () => {
+  const publicKey = Buffer.alloc(32, 1)
+  const limitsOf = (options: PeerLimitOptions, key: Uint8Array | undefined = undefined) => {
+    const { connections, memory } = peerLimits(key, options)
+    return [connections(), memory()]
+  }
+  const { peerConnections, peerMemory } = limits
+
+  it("are defaults, and at most half of the connections of the listener", () => {
+    expect(limitsOf({ connections: 1000 })).toEqual([peerConnections, peerMemory])
+    expect(limitsOf({ connections: 21 })).toEqual([10, peerMemory])
+    expect(limitsOf({ connections: 1 })).toEqual([1, peerMemory])
+    expect(limitsOf({})[0]).toBeLessThanOrEqual(peerConnections)
+    expect(limitsOf({ connections: 10, peerConnections: 9, peerMemory: 8 })).toEqual([9, 8])
+  })
+
+  it.effect("are those of its rules before all others, as soon as they change", () =>
+    Effect.gen(function* () {
+      const listOf = (values: RuleValues) =>
+        new PeerList([{ publicKey, name: "alice", rules: rulesOf(values), line: 1 }])
+      const peers = yield* PeerSessions.make(listOf({}))
+      const options = { peers, peerConnections: 9, peerMemory: 8 }
+      const { connections, memory } = peerLimits(publicKey, options)
+      expect([connections(), memory()]).toEqual([9, 8])
+      peers.replace(listOf({ connections: 3, memory: 1_048_576 }))
+      expect([connections(), memory()]).toEqual([3, 1_048_576])
+      expect(limitsOf(options, Buffer.alloc(32, 2))).toEqual([9, 8])
+      expect(limitsOf(options)).toEqual([9, 8])
+    })
+  )
 })
 
 describe("connections", () => {
