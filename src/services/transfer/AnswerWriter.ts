@@ -49,6 +49,8 @@ export class AnswerWriter {
   constructor(options: AnswerWriterOptions) {
     this.#options = options
     this.check = new DestinationCheck(options)
+    // The reading fiber reports a lost connection.
+    this.check.beforeWaiting = Effect.suspend(() => Effect.ignore(this.#send))
   }
 
   /** Releases the partial files of entries on which the sender has not acted. */

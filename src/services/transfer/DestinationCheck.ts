@@ -14,6 +14,7 @@ import * as Utf8 from "../../bytes/Utf8.ts"
 import * as PartialFile from "./PartialFile.ts"
 import { costOf, noCharge, type Charge, type Quota } from "./Quotas.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
+import { Signal } from "./Signal.ts"
 import { diskFailed } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
@@ -56,6 +57,11 @@ export class DestinationCheck {
   /** Partial file of the entry being checked, until the caller has the result. */
   #held: PartialFile.PartialFile | undefined
   #heldCharge: Charge | undefined
+  /** Charges of this session that are not settled. */
+  #outstanding = 0
+  readonly #settled = new Signal()
+  /** Run before a check waits for the earlier files: their answers must have been sent. */
+  beforeWaiting: Effect.Effect<void> = Effect.void
   /** Digests of the entry being checked for which memory is reserved. */
   #heldDigests = 0
   /** A piece is digested before the next one is read. */
@@ -220,7 +226,7 @@ export class DestinationCheck {
       } else {
         if (dry) return answerOnly("want")
         // Before the folder is opened, which may not exist because it did not fit itself.
-        charge = yield* attempt(() => this.#charge(index, existing))
+        charge = yield* this.#chargeOrWait(index, existing)
         if (charge === undefined) return answerOnly("quota")
       }
       const { directory, name } = yield* attempt(() => this.destinationOf(index))
@@ -232,7 +238,7 @@ export class DestinationCheck {
           : yield* compareExisting(directory, name, entry, policy, this.#buffers)
       if (copy !== undefined && policy === "refuse") return { answer: "differs", ...copy }
       // A numbered copy may be there already, which only the sender can tell.
-      charge ??= yield* attempt(() => this.#charge(index, existing))
+      charge ??= yield* this.#chargeOrWait(index, existing)
       if (charge === undefined)
         return copy === undefined ? answerOnly("quota") : { answer: "differs", ...copy }
       const answered: CheckResult = {
@@ -283,6 +289,25 @@ export class DestinationCheck {
     return answerOnly("busy")
   }
 
+  /**
+   * Reserves quota for a file. While it does not fit, waits for the earlier files of this session:
+   * what they replace makes room. Undefined if it does not fit then.
+   */
+  #chargeOrWait(
+    index: number,
+    existing: Stats | undefined
+  ): Effect.Effect<Charge | undefined, NodeJS.ErrnoException> {
+    return Effect.gen(this, function* () {
+      for (;;) {
+        const charge = yield* attempt(() => this.#charge(index, existing))
+        if (charge !== undefined || this.#outstanding === 0) return charge
+        yield* this.beforeWaiting
+        const before = this.#outstanding
+        yield* Effect.suspend(() => (this.#outstanding < before ? Effect.void : this.#settled.wait))
+      }
+    })
+  }
+
   /** Reserves quota for a file; undefined if it does not fit. */
   #charge(index: number, existing: Stats | undefined): Charge | undefined {
     const { quota, dry, tag, entries } = this.#options
@@ -292,15 +317,22 @@ export class DestinationCheck {
     const partial = isResumable
       ? this.#existing(index, (name) => PartialFile.resumableName(name, tag, entry))
       : undefined
-    // The partial file of a large one may stay beside what it was to replace.
+    // A small file is written at once. The partial file of a larger one stands beside what it is to
+    // replace for as long as its sender likes.
     const isReplaced = existing !== undefined && this.policyFor(index) === "overwrite"
+    const isSmall = entry.size <= limits.smallBytes
     const charge = quota.charge({
       cost: costOf(entry.size),
       partialCost: partial === undefined ? 0 : PartialFile.costOfStatus(partial),
-      ...(isReplaced && !isResumable
+      ...(isReplaced && isSmall
         ? { replaces: { path: entry.path.text, cost: PartialFile.costOfStatus(existing) } }
-        : {})
+        : {}),
+      onSettled: () => {
+        this.#outstanding--
+        this.#settled.notify()
+      }
     })
+    if (charge !== undefined) this.#outstanding++
     this.#heldCharge = charge
     return charge
   }

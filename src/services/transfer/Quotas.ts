@@ -39,6 +39,8 @@ export interface Upload {
    * at a time gets that: of two, the second stands beside the file that the first has stored.
    */
   readonly replaces?: { readonly path: string; readonly cost: number }
+  /** Called once, when the charge is settled. */
+  readonly onSettled?: () => void
 }
 
 /** The storage that a peer may still use. */
@@ -106,7 +108,7 @@ const quotaOf = (usage: Usage, limit: number): Quota => {
     remove: (cost) => {
       usage.used -= cost
     },
-    charge: ({ cost, partialCost, replaces }) => {
+    charge: ({ cost, partialCost, replaces, onSettled }) => {
       const isReplacing = replaces !== undefined && !usage.replacing.has(replaces.path)
       const credit = isReplacing ? replaces.cost : 0
       const reservation = (partial: number) => Math.max(0, cost - credit - partial)
@@ -120,6 +122,7 @@ const quotaOf = (usage: Usage, limit: number): Quota => {
         isSettled = true
         usage.used += taken - counted - reserved
         if (isReplacing) usage.replacing.delete(replaces.path)
+        onSettled?.()
       }
       return {
         settle,

@@ -419,6 +419,30 @@ describe("the rules of a peer", () => {
     }).pipe(memory)
   )
 
+  it.scopedLive("replace large files one after the other where all do not fit at once", () =>
+    Effect.gen(function* () {
+      const size = 100 * 1024
+      const { address, remote, write } = yield* setUp({
+        fileQuota: 5 * (entryCost + size),
+        overwrite: true
+      })
+      const names = ["a", "b", "c", "d"]
+      for (const name of names) writeFileSync(path.join(remote, name), "x".repeat(size))
+      const paths = names.map((name) => write(name, name.repeat(size)))
+      const record = yield* pushPaths(address, paths, { policy: "overwrite" })
+      expect(record.outcomes).toEqual({ a: "stored", b: "stored", c: "stored", d: "stored" })
+      // Without room for a second one, none is replaced.
+      writeFileSync(path.join(remote, "e"), "x".repeat(size))
+      const more = paths.map((file, index) => {
+        writeFileSync(file, `${index}`.repeat(size))
+        return file
+      })
+      const full = yield* pushPaths(address, more, { policy: "overwrite" })
+      expect(new Set(Object.values(full.outcomes))).not.toContain("stored")
+      expect(bytesOf(path.join(remote, "a"))).toBe("a".repeat(size))
+    }).pipe(memory)
+  )
+
   it.scopedLive("share the quota between concurrent sessions", () =>
     Effect.gen(function* () {
       const top = yield* scopedFolder
