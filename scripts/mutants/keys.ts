@@ -154,6 +154,18 @@ export const keys = room("keys", [
     ]
   },
   {
+    file: "Descriptor.ts",
+    tests: ["keys/descriptor"],
+    mutants: [
+      ["  descriptor <= 2\n", "  false\n"],
+      ["        closeInherited(descriptor)\n", "        Effect.void\n"],
+      ["Number(owner) === process.pid", "true"],
+      ["thread-self|", ""],
+      ["number === undefined || !isOwn ? Effect.void : ", "number === undefined ? Effect.void : "],
+      ["Buffer.alloc(maxBytes + 1)", "Buffer.alloc(maxBytes)"]
+    ]
+  },
+  {
     file: "providers/EnvKeys.ts",
     tests: ["keys/childEnvironment"],
     mutants: [["if (environment === process.env) ChildEnvironment.withhold(name)", ""]]

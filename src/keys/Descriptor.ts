@@ -58,10 +58,15 @@ const closeInherited = (descriptor: number): Effect.Effect<void> =>
     ? Effect.void
     : Effect.ignore(Effect.tryPromise(() => promisify(close)(descriptor)))
 
-/** Closes the inherited descriptor that a path like /dev/fd/20 names; other paths name none. */
+/**
+ * Closes the inherited descriptor that a path like /dev/fd/20 names. Other paths name none of this
+ * process: /proc/1/fd/20 is a descriptor of another one.
+ */
 export const closeNamedBy = (file: string): Effect.Effect<void> => {
-  const [, number] = /^\/(?:dev|proc\/(?:self|thread-self|\d+))\/fd\/(\d{1,9})$/.exec(file) ?? []
-  return number === undefined ? Effect.void : closeInherited(Number(number))
+  const [, owner, number] =
+    /^\/(?:dev|proc\/(self|thread-self|\d+))\/fd\/(\d{1,9})$/.exec(file) ?? []
+  const isOwn = owner === undefined || !/^\d/.test(owner) || Number(owner) === process.pid
+  return number === undefined || !isOwn ? Effect.void : closeInherited(Number(number))
 }
 
 const problemOf = (cause: unknown): string => {

@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Channel } from "../../../src/channel/Channel.ts"
 import { dial } from "../../../src/services/Dial.ts"
-import { makeId } from "../../../src/services/messages/MessageFrame.ts"
+import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
+import { limits, makeId } from "../../../src/services/messages/MessageFrame.ts"
 import * as MessageService from "../../../src/services/messages/MessageService.ts"
 import { ReceiptDecoder, type Receipt } from "../../../src/services/messages/Receipt.ts"
 import * as Server from "../../../src/services/Server.ts"
@@ -16,33 +17,36 @@ import { anyPort, dialKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
 
 const MiB = 1024 * 1024
 
-/** A server whose peers may hold 1 MiB each. */
-const serving = Effect.gen(function* () {
-  const sizes: Array<number> = []
-  const events: Array<Server.ServerEvent> = []
-  const listening = yield* Deferred.make<Address>()
-  yield* Effect.forkScoped(
-    Server.serve({
-      address: anyPort,
-      keys: serverKeys,
-      peerMemory: MiB,
-      services: [
-        MessageService.service(
-          (messages) => Effect.sync(() => void sizes.push(...messages.map(({ size }) => size))),
-          { reply: () => Effect.succeed(Buffer.alloc(8)) }
-        )
-      ],
-      on: (event) =>
-        Effect.suspend(() => {
-          events.push(event)
-          return event._tag === "Listening"
-            ? Deferred.succeed(listening, event.address)
-            : Effect.void
-        })
-    })
-  )
-  return { address: yield* withTimeout("the listener", Deferred.await(listening)), sizes, events }
-})
+/** A server whose peers may hold this many bytes each. */
+const servingWith = (peerMemory: number) =>
+  Effect.gen(function* () {
+    const sizes: Array<number> = []
+    const events: Array<Server.ServerEvent> = []
+    const listening = yield* Deferred.make<Address>()
+    yield* Effect.forkScoped(
+      Server.serve({
+        address: anyPort,
+        keys: serverKeys,
+        peerMemory,
+        services: [
+          MessageService.service(
+            (messages) => Effect.sync(() => void sizes.push(...messages.map(({ size }) => size))),
+            { reply: () => Effect.succeed(Buffer.alloc(8)) }
+          )
+        ],
+        on: (event) =>
+          Effect.suspend(() => {
+            events.push(event)
+            return event._tag === "Listening"
+              ? Deferred.succeed(listening, event.address)
+              : Effect.void
+          })
+      })
+    )
+    return { address: yield* withTimeout("the listener", Deferred.await(listening)), sizes, events }
+  })
+
+const serving = servingWith(MiB)
 
 const open = (address: Address, suite: "IK" | "NNpsk0" = "IK") =>
   dial({ address, keys: dialKeys(suiteOf(suite)) }, "message")
@@ -96,6 +100,19 @@ describe("an unfinished message", () => {
     }).pipe(memory)
   )
 
+  it.scopedLive("that is short needs none, also while nothing is free", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serving
+      const [first, second] = [yield* open(address), yield* open(address)]
+      yield* begin(first, MiB, 100)
+      // Not before the first has its memory.
+      yield* Effect.sleep("50 millis")
+      yield* begin(second, 100_000, 100)
+      yield* second.write(Buffer.alloc(99_900))
+      expect(yield* nextReceipt(second)).toEqual(handled)
+    }).pipe(memory)
+  )
+
   it.scopedLive("gives its memory back when the session is cut", () =>
     Effect.gen(function* () {
       const { address } = yield* serving
@@ -122,6 +139,29 @@ describe("an unfinished message", () => {
           reason: "its unfinished requests would exceed 1,048,576 bytes of memory"
         }
       })
+    }).pipe(memory)
+  )
+})
+
+describe("a reply", () => {
+  const request = (address: Address, count: number) =>
+    Effect.gen(function* () {
+      const client = yield* MessageClient.connect({ address, keys: dialKeys(suiteOf("IK")) })
+      const replies = Array.from({ length: count }, () => client.request(Buffer.from("x")))
+      return (yield* withTimeout("the replies", Effect.all(replies))).length
+    })
+
+  it.scopedLive("holds the memory of the longest one until it was sent", () =>
+    Effect.gen(function* () {
+      const { address } = yield* servingWith(limits.replyBytes)
+      expect(yield* request(address, 3)).toBe(3)
+    }).pipe(memory)
+  )
+
+  it.scopedLive("that exceeds the memory of the peer is refused", () =>
+    Effect.gen(function* () {
+      const { address } = yield* servingWith(limits.replyBytes - 1)
+      expect(yield* Effect.flip(request(address, 1))).toMatchObject({ status: "limited" })
     }).pipe(memory)
   )
 })
