@@ -170,6 +170,7 @@ export const transfer = room("services/transfer", [
       ["replaces !== undefined && !usage.replacing.has(replaces.path)", "replaces !== undefined"],
       ["if (isReplacing) usage.replacing.delete(replaces.path)", ""],
       ["        if (isSettled) return\n", ""],
+      ["        onSettled?.()\n", ""],
       ["usage.used += taken - counted - reserved", "usage.used += taken - reserved"],
       ["if (!add(needed - reserved)) return false", ""],
       ["          reserved = needed\n", ""],
@@ -214,7 +215,15 @@ export const transfer = room("services/transfer", [
       ["if (!isMade) quota?.remove(costOf(0))", ""],
       ["this.#options.quota?.remove(PartialFile.costOfStatus(existing) - costOf(0))", ""],
       ["if (!charge.recount(partial.costBefore))", "if (false)"],
-      ["isReplaced && !isResumable", "isReplaced"]
+      ["isReplaced && isSmall", "isReplaced"],
+      ["if (charge !== undefined || this.#outstanding === 0) return charge", "return charge"],
+      [
+        "if (charge !== undefined || this.#outstanding === 0) return charge",
+        "if (charge !== undefined) return charge"
+      ],
+      ["        yield* this.beforeWaiting\n", ""],
+      ["        this.#outstanding--\n", ""],
+      ["        this.#settled.notify()\n", ""]
     ]
   },
   {

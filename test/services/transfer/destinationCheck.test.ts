@@ -13,6 +13,7 @@ import {
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import {
   DestinationCheck,
   digestMemory,
@@ -24,6 +25,7 @@ import { policies, type Policy } from "../../../src/services/transfer/Messages.t
 import { costOf, noCharge, type Quota, type Upload } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
+import { pause, withTimeout } from "../../../src/testing/steps.ts"
 import { TransferRecord } from "./Transfers.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
@@ -133,8 +135,12 @@ describe("a file", () => {
       const entry = entryOf("file", "file", { size: 10 })
       const charged: Array<Upload> = []
       const quota: Quota = {
-        charge: (upload) => {
-          charged.push(upload)
+        charge: ({ cost, partialCost, replaces }) => {
+          charged.push({
+            cost,
+            partialCost,
+            ...(replaces === undefined ? {} : { replaces })
+          })
           return noCharge
         },
         add: () => true,
@@ -146,7 +152,7 @@ describe("a file", () => {
       yield* answerFor(entryOf("file", "new", { size: 10 }), { policy: "rename", quota })
       // It may be cut, and its partial file then stands beside the file that is there.
       yield* answerFor(entryOf("file", "file", large), { policy: "overwrite", quota })
-      expect(charged).toMatchObject([
+      expect(charged).toEqual([
         { cost: costOf(10), partialCost: 0, replaces: { path: "file", cost: costOf(7) } },
         { cost: costOf(10), partialCost: 0 },
         { cost: costOf(10), partialCost: 0 },
@@ -195,6 +201,52 @@ describe("the memory of a peer", () => {
     })
   )
 })
+
+it.live("a file that does not fit waits for the earlier ones, whose answers are sent before", () =>
+  Effect.gen(function* () {
+    const steps: Array<string> = []
+    // One at a time.
+    let isFree = true
+    const quota: Quota = {
+      charge: ({ onSettled }) => {
+        if (!isFree) return undefined
+        isFree = false
+        const settle = () => {
+          isFree = true
+          onSettled?.()
+        }
+        return { ...noCharge, settle, cancel: settle }
+      },
+      add: () => true,
+      remove: () => {}
+    }
+    const check = new DestinationCheck({
+      directories,
+      tag: "0123abcd",
+      policy: "overwrite",
+      dry: false,
+      progress: new TransferRecord().progress,
+      entries: ["a", "b"].map((name) => entryOf("file", name, { size: 5 })),
+      collisions: new Set(),
+      quota
+    })
+    check.beforeWaiting = Effect.sync(() => steps.push("send the answers"))
+    const first = yield* check.check(0)
+    check.handOver()
+    const waiting = yield* Effect.fork(
+      Effect.tap(check.check(1), ({ answer }) => Effect.sync(() => steps.push(answer)))
+    )
+    yield* pause(20)
+    steps.push("stored")
+    first.charge?.settle(costOf(5))
+    yield* withTimeout("the second answer", Fiber.join(waiting))
+    expect(steps).toEqual(["send the answers", "stored", "want"])
+    // Of another session nothing will be settled here.
+    check.abandon()
+    isFree = false
+    expect((yield* withTimeout("the third answer", check.check(0))).answer).toBe("quota")
+  })
+)
 
 describe("the quota", () => {
   /** A quota without a limit, and the cost of all that was added to it. */

@@ -83,6 +83,18 @@ it.scoped("each upload is charged, also of the same path, until it has settled",
   })
 )
 
+it.scoped("an upload reports once that it is settled", () =>
+  Effect.gen(function* () {
+    const quota = yield* openIn(new Quotas(), 1000)
+    let count = 0
+    const upload = quota.charge({ cost: 400, partialCost: 0, onSettled: () => count++ })
+    expect(count).toBe(0)
+    upload?.cancel()
+    upload?.settle(0)
+    expect(count).toBe(1)
+  })
+)
+
 it.scoped("a partial file counts as what it has, and the upload that resumes it as the rest", () =>
   Effect.gen(function* () {
     writeFileSync(path.join(folder(), "partial"), "x".repeat(300))
