@@ -109,6 +109,10 @@ export const acceptor = <R>(
       wire.reset()
       const first = evictions.add(source, wire.peer)
       if (first !== undefined) warnOf(first, 1)
+      else
+        Runtime.runFork(runtime)(
+          Effect.logDebug(`${wire.peer}: connection reset: too many unauthenticated connections`)
+        )
       if (fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
     }
 

@@ -49,10 +49,16 @@ export const countRepeats = <R>({
       Effect.suspend(() => {
         const source = sourceOf(from(refused))
         const first = repeats.add(`${source}\0${reason(refused)}`, { refused, source })
-        if (first === undefined) return Effect.void
+        if (first === undefined) return logRefusal(from(refused), reason(refused))
         return emit(refused, first.source === others ? others : from(refused), 1)
       })
   })
+
+/** Logs one refusal of many at level debug. */
+const logRefusal = (from: string, reason: string) =>
+  Effect.logDebug(`refused ${from}: ${reason}`).pipe(
+    Effect.annotateLogs({ event: "connection-refused", from, reason })
+  )
 
 /** A refused connection, as a listener reports it. */
 export interface RefusedConnection {
@@ -71,7 +77,7 @@ export const connectionRefusals = (
   Effect.map(
     countRepeats<RefusedConnection>({
       from: ({ from }) => from,
-      reason: ({ reason, target = "" }) => `${target}\0${reason}`,
+      reason: ({ reason, target }) => (target === undefined ? reason : `${reason} (${target})`),
       emit: ({ reason, target, publicKey }, from, count) =>
         emit(
           Event.ConnectionRefused({
@@ -84,7 +90,5 @@ export const connectionRefusals = (
         )
     }),
     (count) => (refused) =>
-      refused.isSilent === true
-        ? Effect.logDebug(`${refused.from} connected and closed without sending a byte`)
-        : count(refused)
+      refused.isSilent === true ? logRefusal(refused.from, refused.reason) : count(refused)
   )

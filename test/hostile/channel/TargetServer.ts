@@ -35,7 +35,7 @@ export const startTarget = async (box: Box, descriptors?: number): Promise<Targe
   // Attacks on its memory and descriptors shall meet the server alone.
   box.useProcesses("serve")
   box.write("sealwire.key", KeyText.encode(SharedKey, sharedKey))
-  const args = ["serve", "--listen", "127.0.0.1:0", "--json"]
+  const args = ["serve", "--listen", "127.0.0.1:0", "--json", "--log-level", "debug"]
   const server = await listening(
     descriptors === undefined
       ? box.start(args)
@@ -48,7 +48,11 @@ export const startTarget = async (box: Box, descriptors?: number): Promise<Targe
         ])
   )
   const { port } = server
-  const events = (name: string) => eventsOf(server.stdout).filter(({ event }) => event === name)
+  // A refusal that follows another of its kind is counted later, and logged at level debug at once.
+  const events = (name: string) =>
+    [...eventsOf(server.stdout), ...eventsOf(server.stderr)].filter(
+      ({ event, count = 1 }) => event === name && count === 1
+    )
   return {
     server,
     port,
