@@ -40,6 +40,10 @@ it.effect("reports the first of each group, and then counts once per interval", 
     yield* interval
     expect([reports.length, repeats.size]).toEqual([2, 0])
     expect(repeats.add("a", "a5")).toBe("a5")
+    // After a time without groups it counts on.
+    expect(repeats.add("a", "a6")).toBeUndefined()
+    yield* interval
+    expect(reports.slice(2)).toEqual([["a6", 1]])
   })
 )
 
@@ -65,5 +69,31 @@ it.effect("reports what was counted when it stops", () =>
     expect(reports).toEqual([["a", 1]])
     yield* interval
     expect(reports.length).toBe(1)
+  })
+)
+
+it.effect("has a timer only while it has groups, and none after it stops", () =>
+  Effect.gen(function* () {
+    const timers = yield* Timers.current
+    let pending = 0
+    const schedule = timers.schedule.bind(timers)
+    timers.schedule = (millis, run) => {
+      pending++
+      const cancel = schedule(millis, () => {
+        pending--
+        run()
+      })
+      return () => {
+        pending--
+        cancel()
+      }
+    }
+    const repeats = new Repeats<string>({ timers, onRepeated: () => {}, other: () => "others" })
+    expect(pending).toBe(0)
+    repeats.add("a", "a")
+    repeats.add("b", "b")
+    expect(pending).toBe(1)
+    repeats.stop()
+    expect(pending).toBe(0)
   })
 )

@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import { FairSlots } from "../../../src/services/inbox/FairSlots.ts"
 
 /** Starts work that runs until it is finished; `running` lists the peers whose work runs. */
@@ -57,6 +58,47 @@ describe("slots", () => {
       yield* bob.finish
       yield* settle
       expect(running).toEqual(["mallory", "alice", "mallory"])
+    })
+  )
+
+  it.effect("go to the peers in turn", () =>
+    Effect.gen(function* () {
+      const { running, start } = workshop(1)
+      const first = yield* start("carol")
+      const second = yield* start("mallory")
+      yield* start("mallory")
+      yield* start("bob")
+      yield* settle
+      yield* first.finish
+      yield* settle
+      expect(running).toEqual(["mallory"])
+      yield* second.finish
+      yield* settle
+      expect(running).toEqual(["bob"])
+    })
+  )
+
+  it.effect("are free again when the work that gets one is interrupted at that moment", () =>
+    Effect.gen(function* () {
+      const fair = new FairSlots(1)
+      const done = yield* Deferred.make<void>()
+      let waiting: Fiber.RuntimeFiber<boolean> | undefined
+      const first = yield* Effect.fork(
+        Effect.zipRight(
+          fair.withSlot("alice", Deferred.await(done)),
+          // The slot was granted to the other, which has not run since.
+          Effect.sync(() => waiting?.unsafeInterruptAsFork(FiberId.none))
+        )
+      )
+      yield* settle
+      waiting = yield* Effect.fork(fair.withSlot("bob", Effect.succeed(true)))
+      yield* settle
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.join(first)
+      expect((yield* Fiber.await(waiting))._tag).toBe("Failure")
+      const later = yield* Effect.fork(fair.withSlot("carol", Effect.succeed(true)))
+      yield* settle
+      expect((yield* Fiber.poll(later))._tag).toBe("Some")
     })
   )
 
