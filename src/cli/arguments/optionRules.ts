@@ -37,13 +37,7 @@ const optionRules: ReadonlyArray<OptionRule> = [
     excludes: ["--anonymous", "--key", "--passphrase"],
     because: "such a file has no sender"
   },
-  { commands: ["encrypt", "decrypt", "rekey"], option: "--overwrite", needs: "--output" },
-  {
-    commands: ["inbox take"],
-    option: "--lease",
-    excludes: ["--ack"],
-    because: "--ack acknowledges each message at once"
-  }
+  { commands: ["encrypt", "decrypt", "rekey"], option: "--overwrite", needs: "--output" }
 ]
 
 /**
