@@ -293,7 +293,7 @@ export const transfer = room("services/transfer", [
   },
   {
     file: "ManifestReader.ts",
-    tests: hostile,
+    tests: [`${unit}manifestReader`, ...hostile],
     mutants: [
       ["if (!reserve(decoder.memory - before)) return yield* tooMuch()", ""],
       ["            leftOut.count > protocolLimits.entries ||\n", ""],
