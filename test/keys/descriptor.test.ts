@@ -1,5 +1,6 @@
 // Descriptors from which a secret was read: they are closed, so that no child process inherits them,
 // and no others are.
+import { spawnSync } from "node:child_process"
 import { closeSync, fstatSync, openSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { afterEach, describe, expect, it } from "@effect/vitest"
@@ -78,8 +79,21 @@ describe("a path that names a descriptor", () => {
         yield* Descriptor.closeNamedBy(other)
         expect([other, isOpen(fd)]).toEqual([other, true])
       }
-      yield* Descriptor.closeNamedBy("/dev/fd/2")
-      expect(isOpen(2)).toBe(true)
     })
   )
+
+  // In a process of its own, which can do without them.
+  it("of standard input, output or error closes none", () => {
+    const descriptor = path.resolve(import.meta.dirname, "../../src/keys/Descriptor.ts")
+    const program = `
+      import { fstatSync } from "node:fs"
+      import * as Effect from "effect/Effect"
+      import { closeNamedBy } from ${JSON.stringify(descriptor)}
+      for (const fd of [0, 1, 2]) await Effect.runPromise(closeNamedBy("/dev/fd/" + fd))
+      console.log([0, 1, 2].map((fd) => fstatSync(fd).ino > 0).join())
+    `
+    const args = ["--import", "tsx", "--input-type=module", "--eval", program]
+    const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8" })
+    expect(stdout).toBe("true,true,true\n")
+  })
 })

@@ -104,7 +104,7 @@ describe("an unfinished message", () => {
     Effect.gen(function* () {
       const { address } = yield* serving
       const [first, second] = [yield* open(address), yield* open(address)]
-      yield* begin(first, MiB, 100)
+      yield* begin(first, MiB - 1000, 100)
       // Not before the first has its memory.
       yield* Effect.sleep("50 millis")
       yield* begin(second, 100_000, 100)
