@@ -201,6 +201,23 @@ export const channel = room("channel", [
     ]
   },
   {
+    file: "serverCheck.ts",
+    tests: ["channel/clientKeys"],
+    mutants: [
+      ["accepted === true", "accepted !== false"],
+      ["if (Effect.isEffect(verdict))", "if (verdict !== undefined)"],
+      ["    Promise.resolve(verdict).catch(() => {})\n", ""]
+    ]
+  },
+  {
+    file: "sharedKey.ts",
+    tests: ["channel/clientKeys"],
+    mutants: [
+      ["if (secret.length !== keyBytes)", "if (false)"],
+      ["secret.isZero ?", "false ?"]
+    ]
+  },
+  {
     file: "Handshake.ts",
     tests: ["channel/handshake"],
     mutants: [
@@ -288,8 +305,7 @@ export const channel = room("channel", [
         "const startedAt = timers.monotonic",
         { tests: ["channel/refusalTime"] }
       ],
-      ["yield* keys.checkServer(state.remoteStatic as Uint8Array)", "yield* Effect.void"],
-      ["if (verdict === false)", "if (false)", { tests: ["channel/clientKeys"] }],
+      ["if (refusal !== undefined)", "if (false)", { tests: ["channel/clientKeys"] }],
       [
         "return sleepUntil(timers, acceptedAt + elapsed + millisToRefusal(elapsed))",
         "return Effect.void",

@@ -34,6 +34,7 @@ import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
 import type { Possession } from "./Possession.ts"
+import { refusalOf } from "./serverCheck.ts"
 
 export { Control, type ChannelFlow, type ChannelItem, type ChannelListener }
 
@@ -151,10 +152,9 @@ export const initiate = <E = never, R = never>(
       }
     )
     // C3: the key of a server that is not pinned is checked before the client sends its own.
-    if (keys.checkServer !== undefined && keys.serverKey === undefined) {
-      const verdict: unknown = yield* keys.checkServer(state.remoteStatic as Uint8Array)
-      // An Effect of a boolean is also an Effect of void.
-      if (verdict === false) return yield* failed("checkServer refused the server's key")
+    if (keys.checkServer !== undefined) {
+      const refusal = yield* refusalOf(keys.checkServer, state.remoteStatic as Uint8Array)
+      if (refusal !== undefined) return yield* failed(refusal)
     }
     const result = finish(initiatorKeys.suite, state)
     return typeof result === "string" ? yield* failed(result) : result

@@ -1,16 +1,13 @@
 // The keys of a client, in the combinations that authenticate the server. The suite follows from
 // the combination, so that none can be chosen in which the server stays unchecked.
-import type * as Effect from "effect/Effect"
 import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import type { InitiatorKeys, PrologueFields } from "./Handshake.ts"
+import type { CheckServer } from "./serverCheck.ts"
+import { keyBytes, sharedKeyError } from "./sharedKey.ts"
 import { credentialsOf, pairingSuite, suiteFor } from "./Suite.ts"
 
-/**
- * Checks the public key that a server shows, before the client sends its own. It fails to refuse
- * the server; a result of `false` refuses it too.
- */
-export type CheckServer<E = never, R = never> = (publicKey: Uint8Array) => Effect.Effect<void, E, R>
+export type { CheckServer }
 
 /** Both sides hold one shared key. Suite NNpsk0. */
 export interface SharedKeyOnly {
@@ -72,7 +69,13 @@ interface AnyKeys {
   readonly code?: Secret | undefined
 }
 
-const keyBytes = 32
+/** Members that cannot be combined: one of them would silently have no effect. */
+const exclusive: ReadonlyArray<readonly [keyof AnyKeys, keyof AnyKeys, why: string]> = [
+  ["serverKey", "checkServer", "the server's key is known, and there is nothing to check"],
+  ["code", "serverKey", "the code authenticates the server"],
+  ["code", "checkServer", "the code authenticates the server"],
+  ["code", "psk", "the code is the shared key"]
+]
 
 /**
  * Returns the keys of the handshake, with the suite. Throws a TypeError for a combination that
@@ -80,13 +83,19 @@ const keyBytes = 32
  */
 export const initiatorKeysOf = (keys: ClientKeys<unknown, unknown>): InitiatorKeys => {
   const { serverName, application } = keys
-  const { psk, identity, serverKey, checkServer, code }: AnyKeys = keys
+  const given: AnyKeys = keys
+  const { psk, identity, serverKey, checkServer, code } = given
   if (identity === undefined && psk === undefined)
     throw new TypeError("the client has no key: give a psk, or an identity and the serverKey")
   if (identity === undefined && (serverKey ?? checkServer ?? code) !== undefined)
     throw new TypeError("serverKey, checkServer and code need an identity")
+  for (const [one, other, why] of exclusive)
+    if (given[one] !== undefined && given[other] !== undefined)
+      throw new TypeError(`give ${one} or ${other}, not both: ${why}`)
   if (serverKey !== undefined && serverKey.length !== keyBytes)
     throw new TypeError(`the serverKey must have ${keyBytes} bytes`)
+  if (serverKey?.every((byte) => byte === 0) === true)
+    throw new TypeError("the serverKey is all zeros")
   if (
     identity !== undefined &&
     serverKey === undefined &&
@@ -97,6 +106,8 @@ export const initiatorKeysOf = (keys: ClientKeys<unknown, unknown>): InitiatorKe
       "nothing authenticates the server: give its public key (serverKey), or a function that checks the key it shows (checkServer)"
     )
   const shared = code ?? psk
+  const invalid = shared === undefined ? undefined : sharedKeyError(shared)
+  if (invalid !== undefined) throw new TypeError(invalid)
   return {
     serverName,
     application,

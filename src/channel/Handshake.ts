@@ -13,6 +13,7 @@ import * as Hello from "./Hello.ts"
 import { limits } from "./limits.ts"
 import * as Possession from "./Possession.ts"
 import { ReplayFilter } from "./ReplayFilter.ts"
+import { sharedKeyError } from "./sharedKey.ts"
 import type { Suite } from "./Suite.ts"
 
 /** The fields of the Noise prologue that both sides must configure equally. They are never sent. */
@@ -208,7 +209,13 @@ const openMessage1 = (
     ? psks
     : [undefined]
   let error = "this server has no key for it"
-  if (suite.hasSharedKey && psks.length === 0) return error
+  if (suite.hasSharedKey) {
+    if (psks.length === 0) return error
+    for (const { secret } of psks) {
+      const invalid = sharedKeyError(secret)
+      if (invalid !== undefined) return invalid
+    }
+  }
   for (const s of candidates)
     for (const sharedKey of sharedKeys) {
       const psk: Psk | undefined = suite.hasSharedKey

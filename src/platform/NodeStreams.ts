@@ -12,6 +12,7 @@ import type { ServerKeys } from "../channel/Handshake.ts"
 import { StreamTruncated } from "../channel/ChannelErrors.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
+import { keyBytes, sharedKeyError } from "../channel/sharedKey.ts"
 import { credentialsOf, suiteFor, type Suite } from "../channel/Suite.ts"
 import { Identity, SharedKey, type KeyKind } from "../keys/KeyKind.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
@@ -259,6 +260,8 @@ const validate = (
       return Effect.die(
         new TypeError(`${call}: the sharedKey must be a Secret of ${keyBytes} bytes`)
       )
+    const invalid = sharedKey === undefined ? undefined : sharedKeyError(sharedKey)
+    if (invalid !== undefined) return Effect.die(new TypeError(`${call}: ${invalid}`))
     if (
       identity !== undefined &&
       !keys?.every((key) => key instanceof Uint8Array && key.length === keyBytes)
@@ -276,8 +279,6 @@ interface ValidatedOptions extends Partial<WithIdentity> {
 }
 /** PROTOCOL.md section 4: the length field has two bytes. */
 const maxApplicationBytes = 0xffff
-/** Length of an X25519 key, and of a shared key. */
-const keyBytes = 32
 
 /** Closes a scope whose stream did not end: the channel is reset. */
 const incomplete = Exit.fail("incomplete")

@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
 import type { ChannelError, HandshakeFailed } from "../channel/ChannelErrors.ts"
 import type { ServerKeys } from "../channel/Handshake.ts"
+import { sharedKeyError } from "../channel/sharedKey.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
@@ -100,12 +101,19 @@ export interface ServeOptions extends Pick<PeerLimitOptions, "peerConnections" |
   readonly on: (event: ServerEvent) => Effect.Effect<void>
 }
 
-/** Serves until interrupted, then lets open sessions finish within the drain deadline. */
+/**
+ * Serves until interrupted, then lets open sessions finish within the drain deadline. Dies with a
+ * TypeError, before it listens, when a shared key has not 32 bytes or is all zeros.
+ */
 export const serve = (
   options: ServeOptions
 ): Effect.Effect<never, PortInUse | ListenFailed, Transport> =>
   Effect.gen(function* () {
     const transport = yield* Transport
+    for (const { secret } of options.keys.psks ?? []) {
+      const invalid = sharedKeyError(secret)
+      if (invalid !== undefined) throw new TypeError(invalid)
+    }
     const budgets = new PeerBudgets()
     const listener = yield* transport.listen(
       options.address,

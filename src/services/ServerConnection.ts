@@ -231,7 +231,7 @@ const keysFor = (
         serverName,
         ...own,
         checkServer: (publicKey: Uint8Array) =>
-          KnownPeers.checkPinnable(knownPeers, knownAddress, publicKey)
+          Effect.as(KnownPeers.checkPinnable(knownPeers, knownAddress, publicKey), true)
       }
     : { serverName, ...own, serverKey: expected.publicKey }
 }

@@ -53,7 +53,7 @@ import {
 const attempt = (
   keys: InitiatorKeys,
   offered: ServerKeys = serverKeys,
-  checkServer: Effect.Effect<void, Seen> = Effect.void
+  checkServer: Effect.Effect<boolean, Seen> = Effect.succeed(true)
 ) =>
   Effect.gen(function* () {
     const { address, outcomes } = yield* listenAndRead(offered)
@@ -231,6 +231,7 @@ describe.each(allSuites)("$name", (suite) => {
         const check = (publicKey: Uint8Array) =>
           Effect.sync(() => {
             seen = publicKey
+            return true
           })
         yield* Channel.connect(connection, keysOf(keys, check))
         expect(equalBytes(seen, server.publicKey)).toBe(true)

@@ -50,9 +50,7 @@ const clientKeys = (suite: Suite): PrologueFields & ServerCredentials => {
 }
 
 const checkServer = (publicKey: Uint8Array) =>
-  Buffer.compare(publicKey, serverIdentity.publicKey) === 0
-    ? Effect.void
-    : Effect.dieMessage("another server answers at the port of this benchmark")
+  Effect.succeed(Buffer.compare(publicKey, serverIdentity.publicKey) === 0)
 
 const runtime = ManagedRuntime.make(Transport.layerNet)
 

@@ -26,7 +26,7 @@ export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = 
 const at = Address.tcp("127.0.0.1", 8080)
 const identity = KeyPair.generate()
 const serverKey = KeyPair.generate().publicKey
-const anyServer = () => Effect.void
+const anyServer = () => Effect.succeed(true)
 
 /** A program that would believe any server does not compile, and neither does a check of a pinned key. */
 export const unchecked = () => [
