@@ -54,6 +54,8 @@ export const main = (): void => {
  * a container has no default actions; it exits.
  */
 const endBy = (signal: EndingSignal): void => {
+  // What must not outlive the process ends: the commands of keys and inboxes.
+  process.emit("exit", signalCodes[signal])
   process.removeAllListeners(signal)
   process.kill(process.pid, signal)
   setTimeout(() => process.exit(signalCodes[signal]), 100)
