@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as ChildEnvironment from "../keys/ChildEnvironment.ts"
 import { Passphrase } from "../keys/Passphrase.ts"
 import { defaultScrypt, type Scrypt } from "../keys/ProtectedKey.ts"
 import { normalizeArguments } from "./arguments/normalizeArguments.ts"
@@ -119,7 +120,9 @@ const program = (
       return yield* report.print(supportsColour(stdout, env) ? help : stripColour(help))
 
     const { args: expanded, locations, tables } = yield* Config.expandConfig(commandList, args)
-    for (const word of [...expanded, ...tables.flatMap((table) => table.args)]) redaction.add(word)
+    const allWords = [...expanded, ...tables.flatMap((table) => table.args)]
+    for (const word of allWords) redaction.add(word)
+    ChildEnvironment.withholdNamedIn(allWords)
     const command = findCommand(commandList, expanded)
     const multiInstance = tables.length > 0 ? command?.multiInstance : undefined
     const { words, settings } = yield* normalizeArguments(commandList, expanded).pipe(

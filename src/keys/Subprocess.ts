@@ -6,6 +6,7 @@ import { prose } from "../bytes/excerpt.ts"
 import * as Printable from "../bytes/Printable.ts"
 import { after } from "../bytes/timer.ts"
 import * as ChildEnvironment from "./ChildEnvironment.ts"
+import * as InheritedDescriptors from "./InheritedDescriptors.ts"
 import { maxKeyText } from "./KeyText.ts"
 import { limits } from "./limits.ts"
 
@@ -54,11 +55,13 @@ export const run = ({
   Effect.async((resume) => {
     let child: ChildProcess
     try {
-      child = spawn(program, args, {
-        detached: true,
-        stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-        env: ChildEnvironment.get(env)
-      })
+      child = InheritedDescriptors.hidden((others) =>
+        spawn(program, args, {
+          detached: true,
+          stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe", ...others],
+          env: ChildEnvironment.get(env)
+        })
+      )
     } catch (cause) {
       // The command is too long or contains a zero byte.
       return resume(Effect.fail(notRun(cause)))

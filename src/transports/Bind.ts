@@ -1,5 +1,6 @@
 // Binding a listening socket: TCP, Unix (with removal of a stale socket file), or inherited.
-import { existsSync, linkSync, lstatSync, rmSync, unlinkSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { existsSync, linkSync, lstatSync, unlinkSync } from "node:fs"
 import net from "node:net"
 import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
@@ -38,19 +39,22 @@ export const close = (server: net.Server, address: Address, bound: string | unde
     server.close()
     return
   }
-  const aside = `${address.path}.${process.pid}`
-  try {
-    linkSync(address.path, aside)
-  } catch {
-    // Then it loses its name, as without this function.
-  }
+  // A name that nobody can have taken before.
+  const aside = `${address.path}.${randomBytes(8).toString("hex")}`
+  const isKept = succeeds(() => linkSync(address.path, aside))
   server.close()
+  if (!isKept) return
+  // It fails if the path was bound again meanwhile.
+  succeeds(() => linkSync(aside, address.path))
+  succeeds(() => unlinkSync(aside))
+}
+
+const succeeds = (use: () => void): boolean => {
   try {
-    linkSync(aside, address.path)
+    use()
+    return true
   } catch {
-    // Not removed, or already bound again.
-  } finally {
-    rmSync(aside, { force: true })
+    return false
   }
 }
 

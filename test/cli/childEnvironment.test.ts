@@ -69,3 +69,56 @@ describe("a command for messages does not see", () => {
     }
   )
 })
+
+describe("a command for a key does not see", () => {
+  /** Starts a server whose first key comes from a command that tells what it sees. */
+  const seenByKeyCommand = async (
+    box: Box,
+    args: ReadonlyArray<string>,
+    env: Readonly<Record<string, string>>,
+    inherited: string
+  ): Promise<string> => {
+    box.useProcesses()
+    for (const name of ["first", "second"])
+      expect((await box.run(["keygen", "-o", `./${name}.key`])).code).toBe(0)
+    const fd = openSync(box.path(inherited), "r")
+    box.defer(() => closeSync(fd))
+    const tells = "exec:env >seen; readlink -f /proc/self/fd/* >>seen; cat ./first.key"
+    await box.listen(["serve", "--listen", "unix:./s", "--key", `a=${tells}`, ...args], {
+      env,
+      stdio: [
+        ...Array.from({ length: 20 }, (_, index) =>
+          index === 1 || index === 2 ? ("pipe" as const) : ("ignore" as const)
+        ),
+        fd
+      ]
+    })
+    return box.read("seen").toString()
+  }
+
+  it.for(["fd:20", "/dev/fd/20", "//dev/./fd/20"])(
+    "the descriptor of a key that is read later: %s",
+    async (key, { box }) => {
+      const seen = await seenByKeyCommand(box, ["--key", `b=${key}`], {}, "second.key")
+      expect(seen).toContain("HOME=")
+      expect(seen).not.toContain("second.key")
+    }
+  )
+
+  it("the variable of a key that is read later, nor the descriptor of a passphrase that is not needed", async ({
+    box
+  }) => {
+    box.useProcesses()
+    expect((await box.run(["keygen"])).code).toBe(0)
+    box.write("passphrase", "correct horse")
+    const text = box.read("sealwire.key").toString().trim().split("\n").at(-1) ?? ""
+    const seen = await seenByKeyCommand(
+      box,
+      ["--key", "b=env:LATER", "--passphrase-fd", "20"],
+      { LATER: text },
+      "passphrase"
+    )
+    expect(seen).not.toContain(text)
+    expect(seen).not.toContain("passphrase")
+  })
+})

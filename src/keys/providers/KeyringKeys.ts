@@ -97,10 +97,14 @@ const statuses = { absent: 44, exists: 45 } as const
  */
 const script = `
 import { readFileSync, writeSync } from "node:fs"
+import inspector from "node:inspector"
 import { pathToFileURL } from "node:url"
 const [library, operation, service, account] = process.argv.slice(1)
-// Otherwise Node opens its debugger to every user.
+// Otherwise Node opens its debugger to every user. A signal that came while Node was starting has
+// opened it, or opens it in the next turn.
 process.on("SIGUSR1", () => {})
+await new Promise((done) => setImmediate(done))
+if (inspector.url() !== undefined) inspector.close()
 try {
   const { Entry } = (await import(pathToFileURL(library))).default
   const entry = new Entry(service, account, { linux: { store: "secret-service" } })

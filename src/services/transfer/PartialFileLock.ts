@@ -174,7 +174,8 @@ const isLockOf = (name: string, stem: string): boolean => {
 /** True if the session of this lock still runs. Removes the entry otherwise. */
 const isAlive = async (directory: SafeDirectory, name: string): Promise<boolean> => {
   const stats = lstatSync(directory.pathOf(name), { throwIfNoEntry: false })
-  if (stats === undefined) return false
+  // Of another user, who may only want to hold this one up: a partial file has one owner.
+  if (stats === undefined || stats.uid !== (process.geteuid?.() ?? stats.uid)) return false
   const isOurKernel = Names.parsePartialName(name)?.peer === kernel
   const answer = isOurKernel && stats.isSocket() ? await ask(directory.pathOf(name)) : "unknown"
   if (answer === "alive") return true

@@ -432,6 +432,17 @@ describe("the lock of a partial file", () => {
     })
   )
 
+  it.live.skipIf(process.getuid?.() !== 0)("is not held by what another user puts there", () =>
+    Effect.gen(function* () {
+      const planted = at(Names.partialName("lock-8", "01234567", "2", "0".repeat(15)))
+      writeFileSync(planted, "")
+      chownSync(planted, 65534, 65534)
+      const unlock = yield* locked
+      expect(typeof unlock).toBe("function")
+      unlock?.()
+    })
+  )
+
   it.live("is a file where there can be no socket", () =>
     Effect.gen(function* () {
       const unlock = yield* withReplaced(
