@@ -174,6 +174,9 @@ describe.each(stores)("%s stores messages", (kind, open) => {
           found
         )
       ).toEqual([2, 2, 1, 1, 0, 1])
+      // One that is acknowledged is not found any more.
+      yield* Stream.runForEach(Stream.take(Inbox.consume(), 1), ({ ack }) => ack)
+      expect(yield* Effect.forEach(["0", "00ff"], found)).toEqual([1, 0])
     })
   )
 
