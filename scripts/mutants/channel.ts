@@ -251,7 +251,7 @@ export const channel = room("channel", [
         { tests: ["channel/rotation"] }
       ],
       [
-        "  if (suite.hasSharedKey && psks.length === 0) return error\n",
+        "    if (psks.length === 0) return error\n",
         "",
         { tests: ["channel/rotation", "channel/handshake"] }
       ],
@@ -283,7 +283,12 @@ export const channel = room("channel", [
         "    : identities",
         { tests: ["channel/rotation"] }
       ],
-      ["!PublicKey.isCanonical(state.remoteStatic)", "false"]
+      ["!PublicKey.isCanonical(state.remoteStatic)", "false"],
+      [
+        "      if (invalid !== undefined) return invalid\n",
+        "",
+        { tests: ["channel/clientKeys", "channel/handshake"] }
+      ]
     ]
   },
   {
