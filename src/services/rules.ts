@@ -6,8 +6,8 @@ import { limits } from "./limits.ts"
 import type { PeerSession } from "./PeerSessions.ts"
 
 /**
- * The number of bytes of a client in a minute: of the messages that it sends, and of files and
- * tunnels in both directions. A message over it is refused; files and tunnels become slower.
+ * The number of bytes of a client in a minute: of the messages that it sends, and of files, their
+ * manifests and tunnels in both directions. A message over it is refused; the others become slower.
  */
 export const bytesPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.bytes({
   name: "bytes-per-minute",

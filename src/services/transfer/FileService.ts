@@ -7,7 +7,7 @@ import { throttle } from "../rules.ts"
 import { unrestricted } from "../../peers/Rules.ts"
 import { sessionCounter } from "../Metrics.ts"
 import { overMemory } from "../PeerBudgets.ts"
-import { RefusedByRules } from "../PeerSessions.ts"
+import { RefusedByRules, type RuleCheck } from "../PeerSessions.ts"
 import type { RemotePeer, Service, ServiceSession } from "../Service.ts"
 import { FileWalker } from "./FileWalker.ts"
 import { frame, Frames, FrameType, type FrameHeader } from "./Frame.ts"
@@ -22,7 +22,7 @@ import { SafePath } from "./SafePath.ts"
 import { send } from "./Sender.ts"
 import { diskFailed, type TransferStopped, type DiskFailed } from "./TransferErrors.ts"
 import { metrics } from "./metrics.ts"
-import { access, fileQuota, folder, name, overwrite, ruleOptions } from "./rules.ts"
+import { access, fileQuota, folder, name, overwrite, ruleOptions, type Access } from "./rules.ts"
 import { noProgress, type TransferProgress } from "./TransferProgress.ts"
 
 /** Files of one sender that are durable. */
@@ -72,7 +72,9 @@ const serve = (
       return yield* overMemory(session.remote.peer, session.memory)
     }
     const transfer = Effect.gen(function* () {
-      const directories = yield* openFolder(options.folder, peerSession?.rules().get(folder))
+      const own = peerSession?.rules().get(folder)
+      yield* requireRules(session, hasFolder(own))
+      const directories = yield* openFolder(options.folder, own)
       const request = { session, frames, header, directories }
       if (header.type === FrameType.Push) yield* receivePush(request, options, quotas)
       else if (header.type === FrameType.Pull) yield* servePull(request)
@@ -126,18 +128,54 @@ const ensureAll = (directories: SafeDirectories, path: SafePath): void => {
   directories.ensure(path, 0o700)
 }
 
-/** Fails and tells the peer if its rules do not allow the access. */
-const requireAccess = (
+/**
+ * Fails and tells the peer if its rules do not pass the check. A list that is put in force later and
+ * does not pass it ends the session, so that nothing more is stored or sent.
+ */
+const requireRules = (
   session: ServiceSession,
-  isAllowed: boolean,
-  reason: string
+  check: RuleCheck
 ): Effect.Effect<void, RefusedByRules> =>
-  isAllowed
-    ? Effect.void
-    : Effect.zipRight(
-        sendStop(session, "forbidden"),
-        Effect.fail(new RefusedByRules({ peer: session.remote.peer, reason }))
-      )
+  Effect.suspend(() => {
+    const { peerSession, remote } = session
+    const reason = peerSession === undefined ? check(unrestricted) : undefined
+    const refusal =
+      reason === undefined
+        ? peerSession?.require(check)
+        : new RefusedByRules({ peer: remote.peer, reason })
+    return refusal === undefined
+      ? Effect.void
+      : Effect.zipRight(sendStop(session, "forbidden"), Effect.fail(refusal))
+  })
+
+/** The rules must allow this access. */
+const allows =
+  (kind: Access, verb: string): RuleCheck =>
+  (rules) =>
+    rules.get(access)?.includes(kind) === false
+      ? `its line does not allow ${verb} (${rules.where})`
+      : undefined
+
+const allowsOverwriting: RuleCheck = (rules) =>
+  rules.get(overwrite) === true
+    ? undefined
+    : rules.where === ""
+      ? "clients of the shared key may not overwrite files"
+      : `its line does not allow overwriting (${rules.where})`
+
+/** The folder that is open must stay that of the client. */
+const hasFolder =
+  (opened: string | undefined): RuleCheck =>
+  (rules) =>
+    rules.get(folder) === opened ? undefined : `its folder has changed (${rules.where})`
+
+/** The quota that was opened must not exceed that of the client; a larger one is for later. */
+const coversQuota =
+  (opened: number | undefined): RuleCheck =>
+  (rules) =>
+    (rules.get(fileQuota) ?? Infinity) >= (opened ?? Infinity)
+      ? undefined
+      : `its file-quota has become smaller (${rules.where})`
 
 const receivePush = (
   { session, frames, header, directories }: Request,
@@ -148,21 +186,10 @@ const receivePush = (
     const { channel, remote, peerSession } = session
     const push = Messages.decodePush(yield* frames.readBody(header.length))
     if (push === undefined) return yield* frames.violation("malformed PUSH frame")
-    const rules = peerSession?.rules() ?? unrestricted
-    const { where } = rules
-    yield* requireAccess(
-      session,
-      rules.get(access)?.includes("write") !== false,
-      `its line does not allow writing (${where})`
-    )
-    yield* requireAccess(
-      session,
-      push.policy !== "overwrite" || rules.get(overwrite) === true,
-      where === ""
-        ? "clients of the shared key may not overwrite files"
-        : `its line does not allow overwriting (${where})`
-    )
-    const quotaBytes = rules.get(fileQuota)
+    yield* requireRules(session, allows("write", "writing"))
+    if (push.policy === "overwrite") yield* requireRules(session, allowsOverwriting)
+    const quotaBytes = peerSession?.rules().get(fileQuota)
+    yield* requireRules(session, coversQuota(quotaBytes))
     const quota = quotaBytes === undefined ? undefined : yield* quotas.open(directories, quotaBytes)
     yield* receive({
       channel,
@@ -217,16 +244,10 @@ const servePull = ({
   directories
 }: Request): Effect.Effect<void, FileServiceError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { channel, counters, peerSession } = session
+    const { channel, counters } = session
     const pull = Messages.decodePull(yield* frames.readBody(header.length))
     if (pull === undefined) return yield* frames.violation("malformed PULL frame")
-    const rules = peerSession?.rules() ?? unrestricted
-    const { where } = rules
-    yield* requireAccess(
-      session,
-      rules.get(access)?.includes("read") !== false,
-      `its line does not allow reading (${where})`
-    )
+    yield* requireRules(session, allows("read", "reading"))
     const walker = new FileWalker(pull.links, directories, session.memory)
     const count = sessionCounter(metrics, counters)
     yield* send({

@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
-import { FrameType, type Frames } from "./Frame.ts"
+import { FrameType, headerBytes, type Frames } from "./Frame.ts"
 import { protocolLimits } from "./limits.ts"
 import { ManifestDecoder, sizeProblems, type RequestedEntries } from "./Manifest.ts"
 import * as Messages from "./Messages.ts"
@@ -19,6 +19,8 @@ interface ManifestReaderOptions {
   /** The entries that a pull may receive. */
   readonly requested?: RequestedEntries
   readonly progress: TransferProgress
+  /** Called with the number of bytes received; delays to limit the rate. */
+  readonly pace: (bytes: number) => Effect.Effect<void>
   /** Reserves memory for the entries; false if they are too many. Default: no limit. */
   readonly reserve?: ReserveMemory | undefined
 }
@@ -32,6 +34,7 @@ export const readManifest = ({
   frames,
   requested,
   progress,
+  pace,
   reserve = () => true
 }: ManifestReaderOptions): Effect.Effect<ManifestDecoder, ChannelError | TransferStopped> =>
   Effect.gen(function* () {
@@ -41,6 +44,7 @@ export const readManifest = ({
       const header = yield* frames.readHeader
       if (header === undefined) return yield* frames.violation("FIN before MANIFESTEND")
       const body = yield* frames.readBody(header.length)
+      yield* pace(headerBytes + body.length)
       switch (header.type) {
         case FrameType.Entries: {
           const before = decoder.memory

@@ -105,12 +105,17 @@ class Sender {
       if (isMissing && !this.#hasFound) return
       this.#hasFound = true
       for (const omission of leftOut.splice(0))
-        yield* this.#queue(frame(FrameType.LeftOut, Messages.encodeLeftOut(omission)))
+        yield* this.#queuePaced(frame(FrameType.LeftOut, Messages.encodeLeftOut(omission)))
       const found = sources.slice(this.#listed)
       this.#listed = sources.length
       for (const body of Manifest.encode(found.map(({ entry }) => entry)))
-        yield* this.#queue(frame(FrameType.Entries, body))
+        yield* this.#queuePaced(frame(FrameType.Entries, body))
     })
+  }
+
+  /** Queues a frame of the manifest, whose bytes count like those of files. */
+  #queuePaced(bytes: Uint8Array): Effect.Effect<void, ChannelError> {
+    return Effect.zipRight(this.#options.pace(bytes.length), this.#queue(bytes))
   }
 
   /** Sends a file, or SKIP. */

@@ -28,7 +28,10 @@ const leftOut = frame(
 const read = (chunks: ReadonlyArray<Uint8Array>) => {
   const channel = channelOf(chunks)
   const frames = new Frames(channel)
-  return Effect.runSync(Effect.either(readManifest({ channel, frames, progress: noProgress })))
+  const pace = () => Effect.void
+  return Effect.runSync(
+    Effect.either(readManifest({ channel, frames, progress: noProgress, pace }))
+  )
 }
 
 export const manifest: Target = {

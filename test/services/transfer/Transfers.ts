@@ -93,6 +93,8 @@ export interface FileServer {
   readonly events: ReadonlyArray<Server.ServerEvent>
   /** Paths of stored files. */
   readonly stored: ReadonlyArray<string>
+  /** Puts a list in force that has the client with other rules. */
+  readonly replaceRules: (rules: RuleValues) => void
 }
 
 /** Starts a server with the file service; with `rules` it knows one client by its key. */
@@ -106,12 +108,9 @@ export const serveFiles = (
     const stored: Array<string> = []
     const listening = yield* Deferred.make<Address>()
     const publicKey = dialKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
-    const peers =
-      rules === undefined
-        ? undefined
-        : yield* PeerSessions.make(
-            new PeerList([{ publicKey, name: "alice", rules: rulesOf(rules), line: 1 }])
-          )
+    const listOf = (values: RuleValues) =>
+      new PeerList([{ publicKey, name: "alice", rules: rulesOf(values), line: 1 }])
+    const peers = rules === undefined ? undefined : yield* PeerSessions.make(listOf(rules))
     yield* Effect.forkScoped(
       Server.serve({
         address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
@@ -138,7 +137,8 @@ export const serveFiles = (
     return {
       address: yield* withTimeout("the listener", Deferred.await(listening)),
       events,
-      stored
+      stored,
+      replaceRules: (values) => void peers?.replace(listOf(values))
     }
   })
 

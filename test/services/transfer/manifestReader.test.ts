@@ -21,6 +21,7 @@ const read = (frames: ReadonlyArray<Uint8Array>, memory = Infinity) =>
       channel,
       frames: new Frames(channel),
       progress,
+      pace: () => Effect.void,
       reserve: (bytes) => (left -= bytes) >= 0
     })
   }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory()))

@@ -14,7 +14,16 @@ import { withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { folderOfEachTest, scopedFolder } from "../../fixtures/folder.ts"
-import { openChannel, partialFilesIn, pullPaths, pushPaths, serveFiles } from "./Transfers.ts"
+import type { RuleValues } from "../../peers/rulesOf.ts"
+import { SafePath } from "../../../src/services/transfer/SafePath.ts"
+import {
+  openChannel,
+  partialFilesIn,
+  pullPaths,
+  pushPaths,
+  serveFiles,
+  type FileServer
+} from "./Transfers.ts"
 
 const memory = Effect.provide(Transport.layerMemory())
 const folder = folderOfEachTest()
@@ -216,4 +225,70 @@ describe("the memory of a peer", () => {
       expect((yield* second).answer).toBe("want")
     }).pipe(memory)
   )
+})
+
+describe("an open session ends when a new list", () => {
+  const all = {
+    folder: "own",
+    fileQuota: 10 * MiB,
+    access: ["read", "write"],
+    overwrite: true
+  } as const
+
+  it.scopedLive.each<readonly [string, RuleValues, string]>([
+    ["withdraws the right to write", { ...all, access: ["read"] }, "does not allow writing"],
+    ["gives it another folder", { ...all, folder: "other" }, "its folder has changed"],
+    ["has a smaller quota", { ...all, fileQuota: MiB }, "its file-quota has become smaller"],
+    [
+      "withdraws the right to overwrite",
+      { folder: all.folder, fileQuota: all.fileQuota, access: all.access },
+      "does not allow overwriting"
+    ]
+  ])("%s, and stores nothing more", ([, changed, reason]) =>
+    Effect.gen(function* () {
+      const { address, stored, events, replaceRules } = yield* serveFiles(folder(), all)
+      const { channel, answer } = yield* beginPush(address, 4, 0, "overwrite")
+      expect(answer).toBe("want")
+      replaceRules(changed)
+      const bytes = Buffer.from("late")
+      yield* Effect.ignore(channel.write(frame(F.SmallFile, u32(0), smallFileDigest(bytes), bytes)))
+      expect(yield* endOf(events)).toMatchObject({ reason: expect.stringContaining(reason) })
+      expect([stored, readdirSync(path.join(folder(), "own"))]).toEqual([[], []])
+    }).pipe(memory)
+  )
+
+  it.scopedLive("withdraws the right to read", () =>
+    Effect.gen(function* () {
+      writeFileSync(path.join(folder(), "file"), "text")
+      const { address, events, replaceRules } = yield* serveFiles(folder(), { access: ["read"] })
+      const channel = yield* openChannel(address)
+      const pull = { links: "skip", dry: false, paths: [SafePath.root] } as const
+      yield* channel.write(frame(F.Pull, Messages.encodePull(pull)))
+      yield* withTimeout("the manifest", channel.read)
+      replaceRules({ access: ["write"] })
+      expect(yield* endOf(events)).toMatchObject({
+        reason: expect.stringContaining("does not allow reading")
+      })
+    }).pipe(memory)
+  )
+
+  it.scopedLive("and not when the quota has become larger", () =>
+    Effect.gen(function* () {
+      const { address, stored, replaceRules } = yield* serveFiles(folder(), { fileQuota: MiB })
+      const { channel } = yield* beginPush(address, 4, 0, "refuse")
+      replaceRules({ fileQuota: 2 * MiB })
+      replaceRules({})
+      const bytes = Buffer.from("late")
+      yield* channel.write(frame(F.SmallFile, u32(0), smallFileDigest(bytes), bytes))
+      yield* waitUntil("the file", () => stored.length === 1)
+    }).pipe(memory)
+  )
+
+  /** The error with which the first session of a server ends. */
+  const endOf = (events: FileServer["events"]) =>
+    Effect.gen(function* () {
+      const end = () => events.find(({ _tag }) => _tag === "SessionEnded")
+      yield* waitUntil("the end of the session", () => end() !== undefined)
+      return (end() as { readonly error?: unknown }).error
+    })
 })

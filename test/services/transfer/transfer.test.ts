@@ -486,6 +486,23 @@ describe("the rules of a peer", () => {
     }).pipe(memory)
   )
 
+  it.scopedLive("count the bytes of manifests, in both directions", () =>
+    Effect.gen(function* () {
+      const perMinute = 60 * 1024
+      const { address, write, local, remote } = yield* setUp({ bytesPerMinute: perMinute })
+      const seconds = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.map(Effect.timed(effect), ([elapsed]) => Duration.toSeconds(elapsed))
+      // 230 entries of 271 bytes are the allowance of a minute and 0.8 s; ten are 2.6 s.
+      const name = (index: number) => String(index).padStart(250, "0")
+      const sent = Array.from({ length: 230 }, (_, index) => write(name(index), ""))
+      const pushed = yield* seconds(pushPaths(address, sent, { dry: true }))
+      expect(pushed).toBeGreaterThan(0.5)
+      for (let index = 0; index < 10; index++) writeFileSync(path.join(remote, name(index)), "")
+      const pulled = yield* seconds(pullPaths(address, [""], local, { dry: true }))
+      expect(pushed + pulled).toBeGreaterThan(3)
+    }).pipe(memory)
+  )
+
   it.scopedLive("never allow a client of the shared key to overwrite", () =>
     Effect.gen(function* () {
       const { address, write } = yield* setUp(undefined)
