@@ -286,9 +286,11 @@ export const transfer = room("services/transfer", [
     file: "FileService.ts",
     tests: whole,
     mutants: [
-      ['rules.get(access)?.includes("write") !== false', "true"],
-      ['rules.get(access)?.includes("read") !== false', "true"],
-      ['push.policy !== "overwrite" || rules.get(overwrite) === true', "true"]
+      ['yield* requireRules(session, allows("write", "writing"))', ""],
+      ['yield* requireRules(session, allows("read", "reading"))', ""],
+      ['if (push.policy === "overwrite") yield* requireRules(session, allowsOverwriting)', ""],
+      ["    rules.get(folder) === opened ?", "    true ?"],
+      ["(rules.get(fileQuota) ?? Infinity) >= (opened ?? Infinity)", "true"]
     ]
   },
   {
