@@ -244,7 +244,7 @@ export class ChannelState {
   readonly flow: ChannelFlow = {
     start: (listener) => {
       this.#listener = listener
-      this.#flow.resume()
+      if (!this.#listenerPaused) this.#flow.resume()
       this.#deliver()
     },
     pause: () => {

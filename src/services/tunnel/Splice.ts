@@ -44,7 +44,7 @@ export interface SpliceOptions<E> {
   readonly check?: ((item: ChannelItem | undefined) => E | undefined) | undefined
   /**
    * Counts bytes of either direction, and returns for how many milliseconds to stop reading both.
-   * After that time it is called with 0.
+   * Called with 0 at the start, and after that time.
    */
   readonly throttle?: ((bytes: number) => number) | undefined
   /** Time within which the channel's first item must arrive, and the error otherwise. */
@@ -105,6 +105,7 @@ class Splice<E> {
   /** The channel takes no more bytes for now. */
   #channelFull = false
   #throttled = false
+  #isPlainStarted = false
   /** Bytes have passed since the last idle check. */
   #active = true
   #idleChecks = 0
@@ -130,6 +131,8 @@ class Splice<E> {
 
   start(): void {
     this.#startTimers()
+    // A limit that other streams have exceeded holds for the first byte too.
+    this.#spend(0)
     this.#channel.flow.start({
       item: (item) => this.#fromChannel(item),
       drained: () => {
@@ -142,7 +145,15 @@ class Splice<E> {
         if (!this.#bothEnded) this.#fail(error)
       }
     })
+    this.#resumePlain()
+  }
+
+  /** Starts the plain side. Not while throttled: it would deliver what has been read ahead. */
+  #startPlain(): void {
     if (this.#over) return
+    this.#isPlainStarted = true
+    // No listener was told that earlier writes have drained.
+    this.#plainFull = false
     this.#plain.start({
       bytes: (bytes) => this.#fromPlain(bytes),
       drained: () => {
@@ -156,6 +167,8 @@ class Splice<E> {
       },
       lost: (code) => this.#lost(code)
     })
+    // `start` ends with reading, whatever its chunks have caused.
+    if (!this.#over && (this.#channelFull || this.#throttled)) this.#plain.pause()
   }
 
   interrupt(): void {
@@ -219,7 +232,9 @@ class Splice<E> {
   }
 
   #resumePlain(): void {
-    if (!this.#over && !this.#channelFull && !this.#throttled) this.#plain.resume()
+    if (this.#over || this.#channelFull || this.#throttled) return
+    if (this.#isPlainStarted) this.#plain.resume()
+    else this.#startPlain()
   }
 
   #spend(bytes: number): void {
@@ -237,8 +252,8 @@ class Splice<E> {
       const more = this.#options.throttle?.(0) ?? 0
       if (more > 0) return this.#throttle(more)
       this.#throttled = false
-      this.#resumeChannel()
       this.#resumePlain()
+      this.#resumeChannel()
     })
   }
 

@@ -273,6 +273,57 @@ describe("the rules", () => {
   )
 })
 
+describe("bytes per minute", () => {
+  const block = Buffer.alloc(64 * 1024, 1)
+  /** Opens a tunnel, and sends `early` blocks with `go`. Both ends then send without pause. */
+  const busy = ({ server, next }: Effect.Effect.Success<ReturnType<typeof rig>>, early: number) =>
+    Effect.gen(function* () {
+      const channel = yield* dial(
+        { address: server.address, keys: dialKeys(suiteOf("IK")) },
+        "tunnel it"
+      )
+      // A paused server does not see an orderly close.
+      yield* Effect.addFinalizer(() => channel.reset)
+      yield* channel.sendControl(encode("go"))
+      const passed = { toTarget: 0, toClient: 0 }
+      const sendBlock = Effect.suspend(() => channel.write(block))
+      yield* Effect.fork(Effect.zipRight(Effect.replicateEffect(sendBlock, early), Effect.never))
+      const { connection } = yield* next
+      yield* Effect.forkScoped(Effect.forever(Effect.suspend(() => connection.write(block))))
+      yield* Effect.forkScoped(
+        Effect.forever(
+          Effect.map(connection.read, (chunk) => (passed.toTarget += chunk?.length ?? 0))
+        )
+      )
+      yield* Effect.forkScoped(
+        Effect.forever(
+          Effect.map(channel.read, (item) => {
+            if (item instanceof Uint8Array) passed.toClient += item.length
+          })
+        )
+      )
+      return passed
+    })
+
+  it.scopedLive.each(layers)(
+    "holds when bytes arrive before the target does, and for a second tunnel, over %s",
+    ([, layer]) =>
+      Effect.gen(function* () {
+        const tunnels = yield* rig({ pool: 0, rules: { bytesPerMinute: 60 * 1024 } })
+        const first = yield* busy(tunnels, 16)
+        yield* waitUntil("the first bytes", () => first.toTarget > 0)
+        yield* pause(700)
+        const all = first.toTarget + first.toClient
+        expect(all).toBeGreaterThan(60 * 1024)
+        expect(all).toBeLessThan(512 * 1024)
+        const second = yield* busy(tunnels, 1)
+        yield* pause(700)
+        expect(second).toEqual({ toTarget: 0, toClient: 0 })
+        expect(first.toTarget + first.toClient).toBe(all)
+      }).pipe(Effect.provide(layer))
+  )
+})
+
 describe("ready channels", () => {
   it.scopedLive("do not connect to the target before they are used", () =>
     Effect.gen(function* () {
