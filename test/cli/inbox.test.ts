@@ -109,7 +109,7 @@ describe("an inbox", () => {
   })
 
   it("that is invalid is refused in one line", async ({ box }) => {
-    writeFileSync(box.path("text.db"), "no database".repeat(500))
+    writeFileSync(box.path("text.db"), "no database".repeat(500), { mode: 0o600 })
     const secret = { INBOX: "postgres://alice:s3cret@127.0.0.1:1/db", PGCONNECT_TIMEOUT: "2" }
     const cases: ReadonlyArray<readonly [inbox: string, code: number, words: string]> = [
       ["postgres://alice:s3cret@127.0.0.1/db", 2, "no password in a reference"],

@@ -1,6 +1,4 @@
 // The SQLite file of an inbox or outbox: opening, transactions, the lock. INBOX.md.
-import { closeSync, openSync, statSync } from "node:fs"
-import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -8,6 +6,7 @@ import Database from "libsql"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as SqlInbox from "./SqlInbox.ts"
+import { Rejected, SqliteNames } from "./SqliteNames.ts"
 
 export const dialect: SqlInbox.Dialect = {
   placeholder: () => "?",
@@ -28,9 +27,9 @@ export const open = (
   { create = true }: { readonly create?: boolean } = {}
 ): Effect.Effect<Connection, InboxUnusable | InboxRefused, Scope.Scope> =>
   Effect.gen(function* () {
-    yield* createFile(file, create)
+    const names = yield* openNames(file, create)
     const connection = yield* Effect.acquireRelease(
-      Effect.sync(() => new Connection(file)),
+      Effect.sync(() => new Connection(names)),
       // Moves the log into the file, so that a copy of the file is complete.
       (connection) =>
         Effect.zipRight(
@@ -54,16 +53,13 @@ export const open = (
  * has finished its statements.
  */
 export class Connection {
-  readonly #file: string
+  readonly #names: SqliteNames
   /** Serializes transactions: statements of others would otherwise join the open one. */
   readonly #mutex = Effect.unsafeMakeSemaphore(1)
-  /** The file that was opened: its name may come to mean another file, or none. */
-  readonly #identity: string | undefined
   #session: Session | undefined
 
-  constructor(file: string) {
-    this.#file = file
-    this.#identity = identityOf(file)
+  constructor(names: SqliteNames) {
+    this.#names = names
   }
 
   /**
@@ -74,10 +70,12 @@ export class Connection {
     use: (run: SqlInbox.Run) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | InboxRefused> {
     const attempt = Effect.gen(this, function* () {
-      const { run, rollBack } = (this.#session ??= yield* connect(this.#file, durable))
-      if (identityOf(this.#file) !== this.#identity) return yield* moved
+      yield* this.#checkNames
+      const { run, rollBack } = (this.#session ??= yield* connect(this.#names.path, durable))
       yield* run("BEGIN IMMEDIATE")
-      return yield* use(run).pipe(
+      return yield* this.#followCompanions.pipe(
+        Effect.zipRight(use(run)),
+        Effect.zipLeft(this.#checkNames),
         Effect.zipLeft(run("COMMIT")),
         Effect.onError(() =>
           Effect.if(rollBack, { onTrue: () => Effect.void, onFalse: () => this.close })
@@ -90,6 +88,16 @@ export class Connection {
   /** Runs one statement as its own transaction. */
   readonly runSingle: SqlInbox.Run = (statement, parameters) =>
     this.transaction((run) => run(statement, parameters))
+
+  /** What is stored in a file without a name, or with another one, nobody finds. */
+  get #checkNames(): Effect.Effect<void, InboxRefused> {
+    return checking(() => this.#names.verify())
+  }
+
+  /** SQLite has opened the log when a transaction has begun. */
+  get #followCompanions(): Effect.Effect<void, InboxRefused> {
+    return checking(() => this.#names.followCompanions())
+  }
 
   /** Runs a statement that is not allowed in a transaction. */
   runOutsideTransaction(statement: string): Effect.Effect<unknown, InboxRefused> {
@@ -107,22 +115,24 @@ export class Connection {
     return Effect.suspend(() => {
       const session = this.#session
       this.#session = undefined
+      this.#names.forgetCompanions()
       return session === undefined ? Effect.void : session.close
     })
   }
 }
 
-/** Device and inode of the file; undefined if there is none. */
-const identityOf = (file: string): string | undefined => {
-  const stats = statSync(file, { throwIfNoEntry: false })
-  return stats === undefined ? undefined : `${stats.dev}-${stats.ino}`
-}
-
-/** What is stored in a file without a name, or with another one, nobody finds. */
-const moved = new InboxRefused({
-  reason: "its file was moved, replaced or deleted; put it back, or restart",
-  retry: true
-})
+const checking = (check: () => void): Effect.Effect<void, InboxRefused> =>
+  Effect.try({
+    try: check,
+    catch: (cause) =>
+      new InboxRefused({
+        reason:
+          cause instanceof Rejected
+            ? cause.message
+            : `its file cannot be found again (${codeOf(cause)}); check its directories with ls -l`,
+        retry: true
+      })
+  })
 
 /**
  * Takes a lock for the rest of the scope; returns false when another process holds it. The kernel
@@ -132,8 +142,8 @@ const moved = new InboxRefused({
 export const tryLock = (
   file: string
 ): Effect.Effect<boolean, InboxUnusable | InboxRefused, Scope.Scope> =>
-  createFile(file, true).pipe(
-    Effect.zipRight(connect(file, ["busy_timeout = 0", "journal_mode = MEMORY"])),
+  openNames(file, true).pipe(
+    Effect.flatMap((names) => connect(names.path, ["busy_timeout = 0", "journal_mode = MEMORY"])),
     Effect.tap(({ run, close }) => Effect.onError(run("BEGIN EXCLUSIVE"), () => close)),
     Effect.tap(({ rollBack, close }) =>
       Effect.addFinalizer(() => Effect.zipRight(rollBack, close))
@@ -167,7 +177,7 @@ const connect = (
   const attempt = <A>(use: () => A) =>
     Effect.try({ try: use, catch: (cause) => refused(codeOf(cause)) })
   return Effect.flatMap(
-    attempt(() => new Database(path.resolve(file))),
+    attempt(() => new Database(file)),
     (database) => {
       const close = Effect.ignore(attempt(() => database.close()))
       const run: SqlInbox.Run = (statement, parameters) =>
@@ -214,21 +224,17 @@ const lockRetries = Schedule.intersect(
   Schedule.recurUpTo(limits.lockTimeoutMillis)
 )
 
-/**
- * Creates the file with mode 0600 before SQLite opens it. SQLite gives its other files the same
- * mode.
- */
-const createFile = (file: string, create: boolean): Effect.Effect<void, InboxUnusable> =>
+/** Opens and checks the file before SQLite does. */
+const openNames = (file: string, create: boolean): Effect.Effect<SqliteNames, InboxUnusable> =>
   Effect.try({
-    try: () => closeSync(openSync(file, create ? "a" : "r+", 0o600)),
+    try: () => SqliteNames.open(file, create),
     catch: (cause) => {
-      const code = codeOf(cause)
+      const isMissing = codeOf(cause) === "ENOENT" && !create
       return new InboxUnusable({
         inbox: file,
-        reason:
-          code === "ENOENT" && !create
-            ? "no such file; the server that stores messages in it creates it"
-            : reasonOf(code)
+        reason: isMissing
+          ? "no such file; the server that stores messages in it creates it"
+          : reasonOf(cause)
       })
     }
   })
@@ -242,6 +248,8 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: "its directory does not exist",
   ENOTDIR: "its path leads through a file that is not a directory",
   EISDIR: "it is a directory",
+  ENXIO: "it is not a regular file",
+  ELOOP: "its path has too many symbolic links",
   EACCES: "permission denied: this user may not write it",
   EROFS: "its file system is read-only",
   ENOSPC: "the disk is full",
@@ -250,7 +258,8 @@ const reasons: Readonly<Record<string, string>> = {
   SQLITE_CORRUPT: "the database file is damaged"
 }
 
-const reasonOf = (code: string): string => reasons[code] ?? code
+const reasonOf = (cause: unknown): string =>
+  cause instanceof Rejected ? cause.message : (reasons[codeOf(cause)] ?? codeOf(cause))
 
 const locked = "another process has locked the file"
 const isLocked = (error: unknown): boolean =>
@@ -267,7 +276,7 @@ const transient: ReadonlyArray<readonly [code: string, reason: string]> = [
 
 const refused = (code: string): InboxRefused => {
   const found = transient.find(([begin]) => code.startsWith(begin))
-  if (found === undefined) return new InboxRefused({ reason: reasonOf(code), retry: false })
+  if (found === undefined) return new InboxRefused({ reason: reasons[code] ?? code, retry: false })
   return new InboxRefused({
     reason: found[0] === code ? found[1] : `${found[1]} (${code})`,
     retry: true

@@ -314,7 +314,8 @@ describe("SQLite", () => {
       )
       writeFileSync(
         path.join(at, "no.db"),
-        "this is no database, however long one looks at it".repeat(100)
+        "this is no database, however long one looks at it".repeat(100),
+        { mode: 0o600 }
       )
       const fault = (file: string, create = true) =>
         Effect.map(
