@@ -175,7 +175,8 @@ describe.each(["client", "server"] as const)("the stream of the %s", (side) => {
         (at) =>
           Effect.map(session(suite, side, at, how), ({ got }) => {
             if (got === undefined) {
-              expect(at).toBeLessThan(finEnd)
+              // A reset may overtake what was sent before it.
+              if (how === "end") expect(at).toBeLessThan(finEnd)
               return
             }
             expect(text.subarray(0, got.bytes.length).equals(got.bytes)).toBe(true)
