@@ -44,6 +44,10 @@ export const limits = {
   reportInterval: "1 minute",
   /** Groups of such events that are told apart; the others are counted together. */
   reportGroups: 1024,
+  /** Keys of one source that have a report of their own in an interval. */
+  reportKeysPerSource: 16,
+  /** Keys of all sources that have one: fewer than there are groups, for sources without a key. */
+  reportKeys: 256,
   /** File descriptors kept free for files, name resolution and the program's own connections. */
   reservedDescriptors: 64
 } as const

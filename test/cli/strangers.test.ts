@@ -11,8 +11,8 @@ const serveWith = async (box: Box, ...args: ReadonlyArray<string>) => {
   const flags = ["--identity", "./server.key", "--authorized-peers", "./peers", ...args]
   const server = await box.listen(["serve", "--listen", "127.0.0.1:0", ...flags])
   const serverKey = stdout.toString().trim()
-  const send = () =>
-    box.run(["send", "--to", server.address, "--peer", serverKey, "--retry", "0", "text"])
+  const send = (...own: ReadonlyArray<string>) =>
+    box.run(["send", "--to", server.address, "--peer", serverKey, "--retry", "0", ...own, "text"])
   return { server, send }
 }
 
@@ -42,6 +42,18 @@ describe("strangers", () => {
       "sealwire: warning: refused 127.0.0.1:PORT: it closed the connection",
       "sealwire: warning: refused 127.0.0.1:PORT: not the Sealwire protocol"
     ])
+  })
+
+  it("do not hide each other's keys behind one address", async ({ box }) => {
+    const { server, send } = await serveWith(box)
+    const keys: Array<string> = []
+    for (const name of ["one", "two"]) {
+      await box.run(["keygen", "--identity", "--key", `./${name}.key`])
+      keys.push((await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim())
+      expect((await send("--identity", `./${name}.key`)).code).toBe(4)
+    }
+    for (const key of keys)
+      expect(server.stderr).toContain(`to allow it: sealwire peers add NAME ${key})`)
   })
 
   it("have one event, which counts", async ({ box }) => {

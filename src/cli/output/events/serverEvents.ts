@@ -43,7 +43,7 @@ export type ServerEvents = {
     readonly count: number
     /** The target of a tunnel; absent on a server. */
     readonly target?: string
-    /** The key of the client, where it has shown one; absent in a count. */
+    /** The key of the client, where it has shown one; absent in a count of several keys. */
     readonly publicKey?: Uint8Array | undefined
   }
 }
