@@ -2,7 +2,8 @@
 // content, which would change the time again.
 import { fchmodSync, fstatSync, futimesSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { flush } from "./Disk.ts"
+import { attempt, flush, yieldTurn } from "./Disk.ts"
+import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Receipt } from "./Messages.ts"
 import { toFileTime } from "./PartialFile.ts"
@@ -33,19 +34,26 @@ export class CreatedEntries {
   }
 
   /** Sets mode and time of the folders. A folder that existed before keeps its mode. */
-  applyAttributes(): void {
-    for (const index of this.#innermostFirst) {
-      const { path, mode, mtime } = this.#entries[index] as Entry
-      const isNew = this.#new.has(index)
-      const { fd } = this.#directories.get(path)
-      try {
-        const allowed = mode & ~umask
-        if (isNew && (fstatSync(fd).mode & 0o777) !== allowed) fchmodSync(fd, allowed)
-        futimesSync(fd, toFileTime(mtime), toFileTime(mtime))
-      } catch (cause) {
-        // A folder that existed may belong to another user; its content has arrived all the same.
-        if (isNew) throw cause
+  get applyAttributes(): Effect.Effect<void, NodeJS.ErrnoException> {
+    return Effect.gen(this, function* () {
+      for (const [done, index] of this.#innermostFirst.entries()) {
+        if (done % limits.entriesPerTurn === limits.entriesPerTurn - 1) yield* yieldTurn
+        yield* attempt(() => this.#applyAttributesTo(index))
       }
+    })
+  }
+
+  #applyAttributesTo(index: number): void {
+    const { path, mode, mtime } = this.#entries[index] as Entry
+    const isNew = this.#new.has(index)
+    const { fd } = this.#directories.get(path)
+    try {
+      const allowed = mode & ~umask
+      if (isNew && (fstatSync(fd).mode & 0o777) !== allowed) fchmodSync(fd, allowed)
+      futimesSync(fd, toFileTime(mtime), toFileTime(mtime))
+    } catch (cause) {
+      // A folder that existed may belong to another user; its content has arrived all the same.
+      if (isNew) throw cause
     }
   }
 

@@ -1,16 +1,17 @@
 // Checks the destination of each entry: makes folders and links, digests what exists of a file, and
 // so determines the receiver's answer. TRANSFER.md section 4.
-import { readdirSync, readlinkSync, symlinkSync, unlinkSync, type Stats } from "node:fs"
+import { readlinkSync, symlinkSync, unlinkSync, type Stats } from "node:fs"
 import * as Effect from "effect/Effect"
 import { compareExisting, type ExistingCopy } from "./Compare.ts"
 import { CreatedEntries } from "./CreatedEntries.ts"
 import type { SessionMemory } from "../PeerBudgets.ts"
 import { blockCount, blockDigests } from "./Digest.ts"
-import { attempt, PieceBuffers } from "./Disk.ts"
+import { attempt, PieceBuffers, yieldTurn } from "./Disk.ts"
 import { limits } from "./limits.ts"
+import { forEachName } from "./Listing.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Answer, Policy } from "./Messages.ts"
-import * as Utf8 from "../../bytes/Utf8.ts"
+import * as Names from "./Names.ts"
 import * as PartialFile from "./PartialFile.ts"
 import { costOf, noCharge, type Charge, type Quota } from "./Quotas.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
@@ -347,19 +348,32 @@ export class DestinationCheck {
       const onRemoved = (cost: number) => quota?.remove(cost)
       let names = this.#partialNames.get(directory.path)
       if (names === undefined) {
-        // A name that is not UTF-8 is not that of a partial file: those are made of valid names.
-        names = readdirSync(directory.listingPath, "buffer").flatMap((bytes) => {
-          const each = Utf8.decode(bytes)
-          return each?.endsWith(".part") ? [each] : []
-        })
+        names = yield* partialNamesIn(directory)
         this.#partialNames.set(directory.path, names)
-        yield* PartialFile.removeLeftovers(directory, names, tag, onRemoved)
+        for (let start = 0; start < names.length; start += limits.entriesPerTurn) {
+          if (start > 0) yield* yieldTurn
+          const some = names.slice(start, start + limits.entriesPerTurn)
+          yield* PartialFile.removeLeftovers(directory, some, tag, onRemoved)
+        }
       }
       if (names.length > 0 && PartialFile.isResumable(entry))
         yield* PartialFile.removeOtherVersions(directory, names, name, tag, entry, onRemoved)
     })
   }
 }
+
+/** Returns the names of the partial files in a directory, which may have many other files. */
+const partialNamesIn = (
+  directory: SafeDirectory
+): Effect.Effect<ReadonlyArray<string>, NodeJS.ErrnoException> =>
+  Effect.suspend(() => {
+    const found: Array<string> = []
+    const names = forEachName(directory, (bytes) => {
+      const name = Names.partialNameOf(bytes)
+      if (name !== undefined) found.push(name)
+    })
+    return Effect.as(names, found)
+  })
 
 /** True if a file may take the place of what exists, or gets another name. */
 const isReplaceable = (existing: Stats, policy: Policy): boolean =>

@@ -18,12 +18,14 @@ import * as Utf8 from "../../bytes/Utf8.ts"
 import * as RealPath from "../../keys/RealPath.ts"
 import { yieldTurn } from "./Disk.ts"
 import { limits, protocolLimits } from "./limits.ts"
+import { listingOptions } from "./Listing.ts"
 import { encodedBytes, memoryOf, type Entry } from "./Manifest.ts"
 import type { SessionMemory } from "../PeerBudgets.ts"
 import type { LeftOut, LeftOutReason, LinkPolicy } from "./Messages.ts"
 import * as Names from "./Names.ts"
 import { SafeDirectories, type SafeDirectory } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
+import { sortInTurns } from "./sortInTurns.ts"
 import { TransferStopped } from "./TransferErrors.ts"
 
 /** An entry and its location on this side's disk. */
@@ -145,14 +147,14 @@ export class FileWalker {
           const { dev, ino } = fstatSync(directories.root.fd, { bigint: true })
           this.#enclosing[0] ??= `${dev}:${ino}`
           for (const child of yield* this.#list(directories, path, path)) {
+            yield* this.#visit
             yield* this.#addTop(directories, tops, child)
             if (tops.get(child.name) === child) listed.add(child)
             else this.#memory.release(memoryOf(child))
           }
         }
       }
-      const sorted = [...tops.values()].sort((one, other) => Names.compare(one.name, other.name))
-      for (const path of sorted) {
+      for (const path of yield* this.#sort([...tops.values()])) {
         if (listed.has(path)) this.#memory.release(memoryOf(path))
         yield* this.add(directories, path, path.base)
       }
@@ -314,7 +316,26 @@ export class FileWalker {
         readAll,
         Effect.sync(() => listing.closeSync())
       )
-      return children.sort((one, other) => Names.compare(one.name, other.name))
+      return yield* this.#sort(children)
+    })
+  }
+
+  /** Sorts paths by their names. The names that need a key of their own take memory meanwhile. */
+  #sort(paths: ReadonlyArray<SafePath>): Effect.Effect<ReadonlyArray<SafePath>, TransferStopped> {
+    return Effect.gen(this, function* () {
+      let keyMemory = 0
+      let isOver = false
+      const sorted = yield* sortInTurns(paths, ({ name }) => {
+        const key = isOver ? name : Names.sortKey(name)
+        if (key === name) return name
+        const bytes = limits.entryMemory + limits.characterMemory * key.length
+        isOver = !this.#memory.reserve(bytes)
+        if (isOver) return name
+        keyMemory += bytes
+        return key
+      })
+      this.#memory.release(keyMemory)
+      return isOver ? yield* tooMuch() : sorted
     })
   }
 
@@ -414,8 +435,6 @@ export class FileWalker {
 
 /** Reason and length before the path of LEFTOUT. */
 const leftOutHeaderBytes = 3
-
-const listingOptions = { encoding: "buffer" as BufferEncoding, bufferSize: 256 }
 
 const tooMuch = () => new TransferStopped({ peer: "this side", reason: "tooMuch", side: "here" })
 

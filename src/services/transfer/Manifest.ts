@@ -116,15 +116,28 @@ export class ManifestDecoder {
 
   /** Decodes the body of one ENTRIES frame. */
   decode(body: Buffer): string | undefined {
-    this.#manifestBytes += body.length
-    if (this.#manifestBytes > protocolLimits.manifestBytes) return tooLong
-    if (body.length === 0) return "an ENTRIES frame is empty"
-    for (let offset = 0; offset < body.length;) {
+    let next = this.decodeTurn(body, 0)
+    while (typeof next === "number" && next < body.length) next = this.decodeTurn(body, next)
+    return typeof next === "string" ? next : undefined
+  }
+
+  /**
+   * Decodes the body of one ENTRIES frame from this offset, at most `limits.entriesPerTurn` entries;
+   * returns the offset behind them, or the first problem.
+   */
+  decodeTurn(body: Buffer, start: number): number | string {
+    if (start === 0) {
+      this.#manifestBytes += body.length
+      if (this.#manifestBytes > protocolLimits.manifestBytes) return tooLong
+      if (body.length === 0) return "an ENTRIES frame is empty"
+    }
+    let offset = start
+    for (let count = 0; count < limits.entriesPerTurn && offset < body.length; count++) {
       const next = this.#decodeEntry(body, offset)
       if (typeof next === "string") return next
       offset = next
     }
-    return undefined
+    return offset
   }
 
   /** Returns the offset of the next entry, or the problem of this one. */

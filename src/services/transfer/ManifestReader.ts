@@ -3,6 +3,7 @@
 import * as Effect from "effect/Effect"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
+import { yieldTurn } from "./Disk.ts"
 import { FrameType, headerBytes, type Frames } from "./Frame.ts"
 import { protocolLimits } from "./limits.ts"
 import { ManifestDecoder, sizeProblems, type RequestedEntries } from "./Manifest.ts"
@@ -47,11 +48,17 @@ export const readManifest = ({
       yield* pace(headerBytes + body.length)
       switch (header.type) {
         case FrameType.Entries: {
-          const before = decoder.memory
-          const problem = decoder.decode(body)
-          if (!reserve(decoder.memory - before)) return yield* tooMuch()
-          if (problem === undefined) continue
-          return yield* sizeProblems.has(problem) ? tooMuch() : frames.violation(problem)
+          for (let offset = 0; ;) {
+            const before = decoder.memory
+            const next = decoder.decodeTurn(body, offset)
+            if (!reserve(decoder.memory - before)) return yield* tooMuch()
+            if (typeof next === "string")
+              return yield* sizeProblems.has(next) ? tooMuch() : frames.violation(next)
+            if (next === body.length) break
+            offset = next
+            yield* yieldTurn
+          }
+          continue
         }
         case FrameType.LeftOut: {
           const omission = Messages.decodeLeftOut(body)

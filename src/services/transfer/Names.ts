@@ -57,16 +57,28 @@ export const collisionKey = (path: string): string =>
 /** Orders paths as a manifest does, by their UTF-8 bytes: a folder directly before its content. */
 export const compare = (a: string, b: string): number => {
   const [left, right] = [sortKey(a), sortKey(b)]
-  // UTF-16 code units and UTF-8 bytes sort differently only if there are surrogates.
-  if (surrogate.test(left) || surrogate.test(right))
-    return Buffer.compare(Buffer.from(left), Buffer.from(right))
   return left < right ? -1 : left > right ? 1 : 0
 }
 
-const surrogate = /[\ud800-\udfff]/
+/**
+ * Returns a key of a path: the order of keys by UTF-16 code units, as of `<`, is that of a manifest.
+ * It is the path itself unless it has `/` or a character from U+E000.
+ */
+export const sortKey = (path: string): string =>
+  irregular.test(path) ? path.replaceAll(irregularUnits, sortUnit) : path
 
-/** Makes `/` sort below every character of a name; no name contains NUL. */
-const sortKey = (path: string): string => path.replaceAll("/", "\u0000")
+/** Code units whose order is not that of a manifest: `/`, surrogates, and those behind them. */
+const irregular = /[/\ud800-\uffff]/
+const irregularUnits = /[/\ud800-\uffff]/g
+
+/**
+ * Makes `/` sort below every character of a name, which never contains NUL. Puts surrogates behind
+ * all other code units: UTF-8 has their characters there.
+ */
+const sortUnit = (unit: string): string => {
+  const code = unit.charCodeAt(0)
+  return String.fromCharCode(unit === "/" ? 0 : code < 0xe000 ? code + 0x2000 : code - 0x800)
+}
 
 /**
  * The kinds of partial files: `0` is of use to one session only, `1` can be resumed by a later one.
@@ -106,6 +118,15 @@ export const partialName = (
 /** Parses the name of a partial file; undefined for any other name. */
 export const parsePartialName = (name: string): PartialName | undefined =>
   partial.exec(name)?.groups as unknown as PartialName | undefined
+
+/** Decodes the name of a partial file; undefined for any other name. */
+export const partialNameOf = (bytes: Buffer): string | undefined => {
+  // A folder may have many other names: most are told apart without decoding them.
+  if (bytes.toString("latin1", Math.max(0, bytes.length - 5)) !== ".part") return undefined
+  // A name that is not UTF-8 is not that of a partial file: those are made of valid names.
+  const name = Utf8.decode(bytes)
+  return name !== undefined && partial.test(name) ? name : undefined
+}
 
 /** Adds a number to a name: `report.txt` becomes `report (1).txt`. Stays within 255 bytes. */
 export const numbered = (name: string, count: number): string => {

@@ -14,12 +14,13 @@ import {
   unlinkSync,
   utimesSync
 } from "node:fs"
-import { readdir } from "node:fs/promises"
 import { connect, createServer, type Server } from "node:net"
 import { hostname } from "node:os"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { limits } from "./limits.ts"
+import { forEachName } from "./Listing.ts"
 import * as Names from "./Names.ts"
 import type { SafeDirectory } from "./SafeDirectory.ts"
 
@@ -160,8 +161,14 @@ const isOtherAlive = async (
   stem: string,
   own: string
 ): Promise<boolean> => {
-  for (const name of await readdir(directory.listingPath))
-    if (name !== own && isLockOf(name, stem) && (await isAlive(directory, name))) return true
+  const others: Array<string> = []
+  const listed = forEachName(directory, (bytes) => {
+    const name = Names.partialNameOf(bytes)
+    if (name !== undefined && name !== own && isLockOf(name, stem)) others.push(name)
+  })
+  const failure = await Effect.runPromise(Effect.either(listed))
+  if (Either.isLeft(failure)) throw failure.left
+  for (const name of others) if (await isAlive(directory, name)) return true
   return false
 }
 

@@ -1,11 +1,12 @@
 // The quotas of peers' folders. The content of a folder is counted once, when its first session
 // starts. After that each upload charges what it may come to take, and settles what it took.
-import { lstatSync, readdirSync } from "node:fs"
+import { lstatSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Utf8 from "../../bytes/Utf8.ts"
-import { yieldTurn } from "./Disk.ts"
+import { attempt } from "./Disk.ts"
 import { limits } from "./limits.ts"
+import { forEachName } from "./Listing.ts"
 import * as Names from "./Names.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
@@ -150,32 +151,30 @@ const newUsage = (): Usage => ({
 /** Returns the cost of everything below; entries that are removed meanwhile count nothing. */
 const totalCost = (directories: SafeDirectories): Effect.Effect<number> =>
   Effect.gen(function* () {
-    let [sum, visited] = [0, 0]
+    let sum = 0
+    const handled = { count: 0 }
     const pending = [SafePath.root]
     for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
-      for (const bytes of namesIn(directories, folder)) {
-        if (visited++ % limits.entriesPerTurn === 0) yield* yieldTurn
+      const at = folder
+      const addCost = (bytes: Buffer) => {
         try {
-          const place = Buffer.from(`${directories.get(folder).listingPath}/`)
+          const place = Buffer.from(`${directories.get(at).listingPath}/`)
           const stats = lstatSync(Buffer.concat([place, bytes]))
           // No peer can have made a folder whose name is not UTF-8: what is in it is not counted.
           const name = Utf8.decode(bytes)
           // The locks of sessions are the server's own, and are gone when it ends.
-          if (name !== undefined && Names.isLock(name)) continue
-          if (stats.isDirectory() && name !== undefined) pending.push(folder.localChild(name))
+          if (name !== undefined && Names.isLock(name)) return
+          if (stats.isDirectory() && name !== undefined) pending.push(at.localChild(name))
           sum += costOf(stats.isFile() ? stats.size : 0)
         } catch {
           // Removed meanwhile.
         }
       }
+      yield* attempt(() => directories.get(at)).pipe(
+        Effect.flatMap((directory) => forEachName(directory, addCost, handled)),
+        // Removed meanwhile.
+        Effect.ignore
+      )
     }
     return sum
   })
-
-const namesIn = (directories: SafeDirectories, folder: SafePath): ReadonlyArray<Buffer> => {
-  try {
-    return readdirSync(directories.get(folder).listingPath, "buffer")
-  } catch {
-    return []
-  }
-}

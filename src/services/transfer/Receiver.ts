@@ -318,8 +318,7 @@ class Receiver {
       const { created } = this.#answers.check
       yield* this.#receipts.queue.drained
       if (!dry) {
-        const attributes = attempt(() => created.applyAttributes())
-        yield* Effect.zipRight(attributes, created.flush).pipe(
+        yield* Effect.zipRight(created.applyAttributes, created.flush).pipe(
           Effect.mapError(diskFailed(directories.root.path))
         )
         yield* this.#receipts.send(created.receipts)

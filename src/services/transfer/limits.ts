@@ -49,6 +49,8 @@ export const limits = {
   openDirectories: 64,
   /** Entries that are processed before the event loop gets a turn. */
   entriesPerTurn: 256,
+  /** Paths that are sorted or merged before the event loop gets a turn. */
+  sortedPerTurn: 2048,
   /** Age in milliseconds after which a partial small file counts as abandoned. */
   leftoverMillis: 60_000,
   /** Attempts to lock a partial file that another session seems to hold. */

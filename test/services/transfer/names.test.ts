@@ -75,3 +75,26 @@ describe("the key of a name that a file system may treat as another", () => {
     expect(Names.collisionKey(one)).not.toBe(Names.collisionKey(other))
   )
 })
+
+const pathsOfEdges = FastCheck.string({
+  unit: FastCheck.constantFrom(
+    "a",
+    "b",
+    "/",
+    "!",
+    "\ud7ff",
+    "\ue000",
+    "\uffff",
+    "\u{10000}",
+    "\u{10ffff}"
+  )
+})
+it.prop(
+  "the order of sort keys is that of the UTF-8 bytes, with / below every character",
+  [pathsOfEdges, pathsOfEdges],
+  ([a, b]) => {
+    const bytes = (path: string) => Buffer.from(path.replaceAll("/", "\u0000"))
+    expect(Names.compare(a, b)).toBe(Buffer.compare(bytes(a), bytes(b)))
+    expect(Names.sortKey("größe")).toBe("größe")
+  }
+)

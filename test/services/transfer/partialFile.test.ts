@@ -20,7 +20,6 @@ import {
   writeFileSync
 } from "node:fs"
 import files from "node:fs"
-import promises from "node:fs/promises"
 import net from "node:net"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
@@ -399,12 +398,12 @@ describe("the lock of a partial file", () => {
     })
   )
 
-  const failing = (): Promise<never> =>
-    Promise.reject(Object.assign(new Error("too many files"), { code: "EMFILE" }))
-
+  const failing = (): never => {
+    throw Object.assign(new Error("too many open files"), { code: "EMFILE" })
+  }
   it.live("leaves nothing behind when the folder cannot be listed", () =>
     Effect.gen(function* () {
-      const failed = withReplaced(promises, "readdir", () => failing, Effect.flip(locked))
+      const failed = withReplaced(files, "opendirSync", () => failing, Effect.flip(locked))
       expect((yield* failed).code).toBe("EMFILE")
       expect(readdirSync(folder())).toEqual([])
       const unlock = yield* locked
