@@ -37,7 +37,8 @@ export interface Upload {
   readonly partialCost: number
   /**
    * Path and cost of the file that it replaces, which need not fit beside it. One upload of a path
-   * at a time gets that: of two, the second stands beside the file that the first has stored.
+   * at a time gets that: of two, the second stands beside the file that the first has stored. All
+   * that do not fit beside what they replace exceed the quota by `limits.replacingBytes` at most.
    */
   readonly replaces?: { readonly path: string; readonly cost: number }
   /** Called once, when the charge is settled. */
@@ -64,6 +65,8 @@ interface Usage {
   isCounted: boolean
   /** Paths of files that an upload is to replace. */
   readonly replacing: Set<string>
+  /** What uploads may take on the disk beside the files that they replace, and is not in `used`. */
+  credit: number
 }
 
 /** The charge of an upload to a folder without a quota. */
@@ -104,25 +107,38 @@ const quotaOf = (usage: Usage, limit: number): Quota => {
     usage.used += cost
     return true
   }
+  /**
+   * The part of a cost that need not fit, because the upload replaces a file. Nothing where all
+   * uploads could come to exceed the quota by more than `replacingBytes`: until its end an upload
+   * stands beside what it replaces, for as long as its sender likes.
+   */
+  const creditFor = (cost: number, replaces: Upload["replaces"]): number => {
+    if (replaces === undefined || usage.replacing.has(replaces.path)) return 0
+    return usage.used + usage.credit + cost <= limit + limits.replacingBytes
+      ? Math.min(replaces.cost, cost)
+      : 0
+  }
   return {
     add,
     remove: (cost) => {
       usage.used -= cost
     },
     charge: ({ cost, partialCost, replaces, onSettled }) => {
-      const isReplacing = replaces !== undefined && !usage.replacing.has(replaces.path)
-      const credit = isReplacing ? replaces.cost : 0
+      const credit = creditFor(Math.max(0, cost - partialCost), replaces)
+      const replacedPath = credit > 0 ? replaces?.path : undefined
       const reservation = (partial: number) => Math.max(0, cost - credit - partial)
       let counted = partialCost
       let reserved = reservation(counted)
       if (!add(reserved)) return undefined
-      if (isReplacing) usage.replacing.add(replaces.path)
+      usage.credit += credit
+      if (replacedPath !== undefined) usage.replacing.add(replacedPath)
       let isSettled = false
       const settle = (taken: number) => {
         if (isSettled) return
         isSettled = true
         usage.used += taken - counted - reserved
-        if (isReplacing) usage.replacing.delete(replaces.path)
+        usage.credit -= credit
+        if (replacedPath !== undefined) usage.replacing.delete(replacedPath)
         onSettled?.()
       }
       return {
@@ -145,7 +161,8 @@ const newUsage = (): Usage => ({
   sessions: 0,
   counting: Effect.unsafeMakeSemaphore(1),
   isCounted: false,
-  replacing: new Set()
+  replacing: new Set(),
+  credit: 0
 })
 
 /** Returns the cost of everything below; entries that are removed meanwhile count nothing. */

@@ -65,6 +65,8 @@ export const limits = {
   renameAttempts: 1000,
   /** Bytes that a quota charges for each file, folder and link besides a file's content. */
   entryBytes: 4096,
+  /** Bytes by which a folder may exceed its quota while small files replace others. */
+  replacingBytes: 1024 * 1024,
   /**
    * Memory of a session besides its manifest, which counts against its peer: `pieceBuffers`, a
    * buffer for comparing, and one frame.

@@ -1,5 +1,5 @@
 // Quotas: what is there is counted once, what is stored is charged once, and sessions share it.
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -166,6 +166,44 @@ it.scoped("an existing folder over its quota accepts only what needs no more", (
     replacing(quota, entry + 500, entry + 500)?.cancel()
     expect(replacing(quota, entry + 501, entry + 500)).toBeUndefined()
     expect(replacing(quota, entry + 400, entry + 500)).toBeDefined()
+  })
+)
+
+const spare = limits.replacingBytes
+
+it.scoped("uploads that replace files exceed the quota by a fixed amount together", () =>
+  Effect.gen(function* () {
+    const file = 64 * 1024 + entry
+    const count = Math.floor(spare / file)
+    const names = Array.from({ length: 3 * count }, (_, index) => `${index}`)
+    for (const name of names) writeFileSync(path.join(folder(), name), "x".repeat(file - entry))
+    const full = names.length * file
+    const replaceAll = (quota: Quota) =>
+      names.flatMap((name) => replacing(quota, file, file, name) ?? [])
+    const quota = yield* openIn(new Quotas(), full)
+    const uploads = replaceAll(quota)
+    expect(uploads.length).toBe(count)
+    // Another one gets what an earlier one has given back.
+    uploads[0]?.settle(0)
+    expect(replaceAll(quota).length).toBe(1)
+    // A server that was killed has left the partial files, and others cannot be added to them.
+    for (let index = 0; index < count; index++) {
+      const left = Names.partialName(`${index}`, "01234567", "0", "0".repeat(15))
+      writeFileSync(path.join(folder(), left), "x".repeat(file - entry))
+    }
+    expect(replaceAll(yield* openIn(new Quotas(), full)).length).toBe(0)
+  })
+)
+
+it.scoped("a small file that replaces a very large one exceeds the quota by its own size", () =>
+  Effect.gen(function* () {
+    const large = 100 * spare
+    writeFileSync(path.join(folder(), "large"), "")
+    truncateSync(path.join(folder(), "large"), large - entry)
+    const quota = yield* openIn(new Quotas(), large)
+    expect(replacing(quota, entry + 5, large, "large")).toBeDefined()
+    expect(replacing(quota, spare - entry - 5, spare, "other")).toBeDefined()
+    expect(replacing(quota, 1, entry, "third")).toBeUndefined()
   })
 )
 

@@ -140,6 +140,38 @@ describe("a quota is not exceeded by parallel sessions", () => {
     }).pipe(memory)
   )
 
+  it.scopedLive("that each replace another file and stall, but for a fixed amount", () =>
+    Effect.gen(function* () {
+      const size = 64 * 1024
+      const names = Array.from({ length: 30 }, (_, index) => `file${index}`)
+      for (const name of names) writeFileSync(path.join(folder(), name), Buffer.alloc(size, 1))
+      const fileQuota = usedIn(folder())
+      const rules = { fileQuota, overwrite: true } as const
+      const beginAll = (address: Address) =>
+        Effect.gen(function* () {
+          const written = partialFilesIn(folder()).length
+          let wanted = 0
+          for (const name of names) {
+            // Files of other lengths are not compared.
+            const begun = yield* beginPush(address, size - 1, 1, "overwrite", name)
+            if (begun.answer !== "want") continue
+            wanted++
+            yield* begun.channel.write(frame(F.File, u32(0), u32(0)))
+            yield* begun.channel.write(frame(F.Bytes, Buffer.alloc(size - 1, 2)))
+          }
+          yield* waitUntil("the pieces", () => partialFilesIn(folder()).length === written + wanted)
+          yield* Effect.sleep("100 millis")
+          expect(usedIn(folder())).toBeLessThanOrEqual(fileQuota + limits.replacingBytes)
+          return wanted
+        })
+      const { address } = yield* serveFiles(folder(), rules)
+      expect(yield* beginAll(address)).toBe(Math.floor(limits.replacingBytes / (size - 1 + 4096)))
+      // As after a kill: the partial files stay, and another server counts them.
+      const restarted = yield* serveFiles(folder(), rules)
+      expect(yield* beginAll(restarted.address)).toBe(0)
+    }).pipe(memory)
+  )
+
   it.scopedLive("and an upload is resumed in a folder that has room for the rest only", () =>
     Effect.gen(function* () {
       const { address } = yield* serveFiles(folder(), { fileQuota: 21 * MiB })
