@@ -201,9 +201,7 @@ const fromEnvironment = (name: string): Effect.Effect<string | undefined> =>
 const isPrivate = ({ protocol, hostname }: URL): boolean =>
   protocol === "https:" ||
   hostname === "localhost" ||
-  Address.isLoopback(
-    Address.tcp(hostname.replace(/^\[|\]$/g, ""), 1) as Extract<Address.Address, { _tag: "Tcp" }>
-  )
+  Address.isLoopbackHost(hostname.replace(/^\[|\]$/g, ""))
 
 /** The exporter ends with a defect if the service has no name. */
 const withDefaultName = Layer.unwrapEffect(

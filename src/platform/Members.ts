@@ -194,6 +194,8 @@ const invalidity = (
     return `the key of ${name} has ${publicKey.length} bytes instead of 32`
   const sameKey = keys.get(keyOf(member))
   if (sameKey !== undefined) return `${sameKey} and ${name} have the same key`
+  if (address !== undefined && !Address.isHost(address.host))
+    return `the address of ${name} has an invalid host: ${excerpt(address.host)}`
   const sameAddress = address === undefined ? undefined : runners.get(formatAddress(address))
   return sameAddress === undefined
     ? undefined

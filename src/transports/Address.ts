@@ -1,7 +1,7 @@
 // Addresses to connect to and to listen on, and their text form.
 import { quoted, shown } from "../bytes/excerpt.ts"
 import { isIPv4, isIPv6 } from "node:net"
-import { resolve } from "node:path"
+import { normalize, resolve } from "node:path"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { canonicalHost } from "./canonicalHost.ts"
@@ -16,17 +16,32 @@ export type Address =
   | { readonly _tag: "Inherited"; readonly socket: number | string }
 
 /**
- * A host, as a name or an IP address in any spelling, and a port. Port 0 selects a free port to
- * listen on.
+ * A host, as a name or an IP address in any spelling (IPv6 without brackets), and a port. Port 0
+ * selects a free port to listen on. Throws AddressInvalid for a text that is no host; `parse`
+ * returns it.
  */
-export const tcp = (host: string, port: number): Address => ({
-  _tag: "Tcp",
-  // What is no host cannot be reached either: connecting reports it.
-  host: canonicalHost(host) ?? host,
-  port
-})
-/** A Unix socket path. */
-export const unix = (path: string): Address => ({ _tag: "Unix", path })
+export const tcp = (host: string, port: number): Address => {
+  const canonicalForm = canonicalHost(host)
+  if (canonicalForm === undefined)
+    throw new AddressInvalid({
+      text: host,
+      detail: /^\[.*\]$/s.test(host)
+        ? "give the host of an IPv6 address without brackets"
+        : `${shown(host) || "an empty text"} is not a host name or an IP address`
+    })
+  return { _tag: "Tcp", host: canonicalForm, port }
+}
+
+/** A Unix socket path, with `..` resolved as in `socketPath`. */
+export const unix = (path: string): Address => ({ _tag: "Unix", path: socketPath(path) })
+
+/**
+ * Returns the path with which a socket is bound and reached. `..` removes the name before it, as in
+ * `canonical`: the kernel would follow a symbolic link of that name first, and reach another socket
+ * than the one that is pinned.
+ */
+export const socketPath = (path: string): string =>
+  path.split("/").includes("..") ? normalize(path) : path
 
 /** The text is not an address. */
 export class AddressInvalid extends Data.TaggedError("AddressInvalid")<{
@@ -122,7 +137,15 @@ export const isLoopback = (address: Address): boolean => {
   if (address._tag === "Unix") return true
   // The process that bound the socket decided that; it cannot be told from the address.
   if (address._tag === "Inherited") return false
-  const host = canonicalHost(address.host)
+  return isLoopbackHost(address.host)
+}
+
+/** True for a host name or an IP address, in any spelling; IPv6 without brackets. */
+export const isHost = (text: string): boolean => canonicalHost(text) !== undefined
+
+/** `isLoopback` for a host, in any spelling; false for a text that is no host. */
+export const isLoopbackHost = (text: string): boolean => {
+  const host = canonicalHost(text)
   return (
     host !== undefined &&
     ((isIPv4(host) && host.startsWith("127.")) || host === "::1" || host === "localhost")

@@ -3,7 +3,7 @@
 // each attempt when the next one starts, so that a slow host with one dead address fails for ever.)
 import dns from "node:dns"
 import net from "node:net"
-import { isLoopback, tcp } from "./Address.ts"
+import { isLoopbackHost } from "./Address.ts"
 import { limits } from "./limits.ts"
 
 /** The code of a name that leads to another machine, with `loopbackOnly`. */
@@ -39,7 +39,7 @@ export const connectToName = (
   dns.lookup(host, { all: true }, (error, found) => {
     if (isCancelled) return
     if (error !== null) return done(error)
-    if (loopbackOnly && !found.every(({ address }) => isLoopback(tcp(address, 0))))
+    if (loopbackOnly && !found.every(({ address }) => isLoopbackHost(address)))
       return done(Object.assign(new Error("not a loopback address"), { code: elsewhere }))
     cancel = connectToFirst(inOrder(found), open, done)
   })

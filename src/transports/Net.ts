@@ -4,7 +4,7 @@ import net from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
-import { format, tcp, unix, type Address } from "./Address.ts"
+import { format, socketPath, tcp, unix, type Address } from "./Address.ts"
 import { bind, buffering, close, identityOf } from "./Bind.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { connectToFirst, connectToName, elsewhere } from "./ConnectAttempts.ts"
@@ -59,8 +59,9 @@ export const fromSocket = (
   Effect.suspend(() => fromWire(wireOf(socket, peer)))
 
 /** Transport.Shape.listen. */
-export const listen = <R>(address: Address, handler: Handler<R>, options?: ListenOptions) =>
+export const listen = <R>(requested: Address, handler: Handler<R>, options?: ListenOptions) =>
   Effect.gen(function* () {
+    const address: Address = requested._tag === "Unix" ? unix(requested.path) : requested
     // Finalizers run in reverse order: the server socket closes first, then connections drain.
     const { accept, halfOpen } = yield* acceptor(handler, options)
     const onConnection = (socket: net.Socket) => {
@@ -97,7 +98,7 @@ const attempt = (
 ): (() => void) =>
   address._tag === "Unix"
     ? connectToFirst(
-        [address.path],
+        [socketPath(address.path)],
         (path) => net.connect({ path, ...socketOptions }).pause(),
         done
       )

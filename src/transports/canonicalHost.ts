@@ -13,8 +13,10 @@ import { domainToASCII } from "node:url"
  */
 export const canonicalHost = (host: string): string | undefined => {
   if (isIPv6(host)) return canonicalIpv6(host)
-  // domainToASCII reads its argument as part of a URL: it would cut at these, and decode %41.
-  if (/[#?%\\@:]/.test(host)) return undefined
+  // domainToASCII reads its argument as part of a URL: it would cut at some of these, drop white
+  // space and control characters, and decode %41.
+  // oxlint-disable-next-line no-control-regex
+  if (/[\0- \x7f#?%/\\@:[\]]/.test(host)) return undefined
   const ascii = domainToASCII(host).replace(/\.$/, "")
   return ascii === "" || ascii.split(".").includes("") ? undefined : ascii
 }

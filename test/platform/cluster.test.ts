@@ -303,6 +303,10 @@ describe("a cluster in memory", () => {
           [{ publicKey: new Uint8Array(31) }, "the key of new has 31 bytes instead of 32"],
           [{ address: addressOf(one) }, "one and new have the same address"],
           [
+            { address: RunnerAddress.make("good.example/evil", 1) },
+            "the address of new has an invalid host"
+          ],
+          [
             { address: RunnerAddress.make("::ffff:127.0.0.1", addressOf(one).port) },
             "one and new have the same address"
           ]

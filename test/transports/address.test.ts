@@ -135,6 +135,50 @@ describe("canonical", () => {
   })
 })
 
+describe("tcp", () => {
+  const invalid = [
+    "good.example/evil",
+    "good.example\n",
+    "go\tod.example",
+    "good.example\u0001",
+    " good.example",
+    "good.example ",
+    "good.example\\evil",
+    "a@good.example",
+    "good.example:80",
+    "%6c",
+    "a..b",
+    "",
+    "[good.example]"
+  ]
+  it.each(invalid)("refuses %j", (host) => {
+    expect(() => tcp(host, 1)).toThrow(AddressInvalid)
+    // An object that nobody has checked keeps its host, which then equals only itself.
+    expect(canonical({ _tag: "Tcp", host, port: 1 })).toContain(host)
+    expect(isLoopback({ _tag: "Tcp", host, port: 1 })).toBe(false)
+  })
+
+  it("wants an IPv6 address without brackets", () => {
+    expect(() => tcp("[::1]", 1)).toThrow(
+      '"[::1]" is not an address: give the host of an IPv6 address without brackets'
+    )
+    expect(tcp("::1", 1)).toMatchObject({ host: "::1" })
+  })
+})
+
+describe("unix", () => {
+  it.each([
+    ["link/../s.sock", "s.sock"],
+    ["/run/link/../s.sock", "/run/s.sock"],
+    ["../s.sock", "../s.sock"],
+    ["./s.sock", "./s.sock"],
+    ["a..b/s.sock", "a..b/s.sock"]
+  ])("%s is %s", (given, path) => {
+    expect(unix(given)).toEqual({ _tag: "Unix", path })
+    expect(canonical(unix(given))).toBe(canonical({ _tag: "Unix", path: given }))
+  })
+})
+
 describe("format", () => {
   const port = FC.integer({ min: 0, max: 65535 })
   const host = FC.oneof(FC.domain(), FC.ipV4(), FC.ipV6())

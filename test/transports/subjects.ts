@@ -43,7 +43,7 @@ export const subjects: ReadonlyArray<Subject> = [
   overTcp("Net, TCP", "127.0.0.1"),
   overTcp("Net, TCP v6", "::1"),
   {
-    ...overTcp("Net, Unix", ""),
+    ...overTcp("Net, Unix", "127.0.0.1"),
     freeAddress: Effect.map(scopedFolder, (path) => unix(join(path, "s"))),
     unusedAddress: unix(join(tmpdir(), "sealwire-nobody", "s")),
     unusedReason: "no such socket",

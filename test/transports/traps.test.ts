@@ -843,6 +843,25 @@ describe("12 the file of a Unix socket", () => {
     })
   )
 
+  it.scopedLive("is reached at its canonical path, whatever a link before .. leads to", () =>
+    Effect.gen(function* () {
+      const folder = dirname(yield* path)
+      mkdirSync(join(folder, "elsewhere/deep"), { recursive: true })
+      symlinkSync("elsewhere/deep", join(folder, "link"))
+      // For the kernel the path leads to the other folder.
+      const given = `${folder}/link/../s.sock`
+      const answers = (text: string) => (accepted: Accepted) =>
+        Effect.orDie(accepted.write(Buffer.from(text)))
+      yield* Net.listen(unix(`${folder}/elsewhere/s.sock`), answers("wrong"))
+      yield* Net.listen({ _tag: "Unix", path: given }, answers("right"))
+      expect(existsSync(join(folder, "s.sock"))).toBe(true)
+      for (const address of [unix(given), { _tag: "Unix", path: given } as const]) {
+        const connection = yield* Net.connect(address)
+        expect(String(yield* connection.read)).toBe("right")
+      }
+    })
+  )
+
   const inTheWay: Record<string, (path: string) => void> = {
     "a regular file": (path) => writeFileSync(path, "precious"),
     "a folder": (path) => mkdirSync(path),

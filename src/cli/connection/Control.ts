@@ -93,10 +93,7 @@ const serveMetrics = (
           ({ method, url, headers }, response) => {
             // DNS rebinding: a web page whose host name resolves to loopback must not read metrics.
             const host = (headers.host ?? "").replace(/:\d+$/, "")
-            if (
-              host !== "localhost" &&
-              !Addresses.isLoopback(Addresses.tcp(host.replace(/^\[|\]$/g, ""), 1))
-            )
+            if (host !== "localhost" && !Addresses.isLoopbackHost(host.replace(/^\[|\]$/g, "")))
               return void response.writeHead(403).end()
             const page = pages[url ?? ""]
             if (page === undefined || (method !== "GET" && method !== "HEAD"))
