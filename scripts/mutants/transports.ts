@@ -5,8 +5,9 @@ export const transports = room("transports", [
     file: "canonicalHost.ts",
     tests: ["transports/address"],
     mutants: [
-      ["/[#?%\\\\@:]/", "/[#?\\\\@:]/"],
-      ["/[#?%\\\\@:]/", "/[%:]/"],
+      ["[\\0- \\x7f#?%/", "[\\0- \\x7f#?/"],
+      ["[\\0- \\x7f#?%/", "[\\0- \\x7f#?%"],
+      ["[\\0- \\x7f#?%/", "[#?%/"],
       ['.replace(/\\.$/, "")', ""],
       ['ascii === "" || ascii.split(".").includes("")', 'ascii === ""'],
       ["if (mapped !== null)", "if (false)"],
@@ -30,11 +31,12 @@ export const transports = room("transports", [
     file: "Address.ts",
     tests: ["transports/address"],
     mutants: [
-      ["  host: canonicalHost(host) ?? host,\n", "  host,\n"],
+      ["if (canonicalForm === undefined)\n    throw", "if (false)\n    throw"],
+      ['path.split("/").includes("..") ? normalize(path) : path', "path"],
       ["const host = canonicalHost(address.host) ?? address.host", "const host = address.host"],
       ["unix(resolve(address.path))", "address"],
       ["{ onLeft: () => text, onRight: canonical }", "{ onLeft: () => text, onRight: () => text }"],
-      ["const host = canonicalHost(address.host)\n", "const host = address.host\n"],
+      ["const host = canonicalHost(text)\n", "const host = text\n"],
       ['(isIPv4(host) && host.startsWith("127."))', 'host.startsWith("127.")']
     ]
   }
