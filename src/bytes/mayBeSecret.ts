@@ -6,7 +6,7 @@ import * as Code from "./Code.ts"
 
 /** Text that is public by its form: public keys in bech32, fingerprints. */
 const publicForms =
-  /\b(?:sealwire|age|npub)1[02-9ac-hj-np-z]{38,70}\b|\bSHA256:[A-Za-z0-9+/]{43}\b/gi
+  /\b(?:sealwire|age|npub)1[02-9ac-hj-np-z]{38,70}\b|\bSHA256:[A-Za-z0-9+/]{43}\b|\bMD5:(?:[\da-f]{2}:){15}[\da-f]{2}\b/gi
 
 type Rule = (text: string) => boolean
 
@@ -73,6 +73,92 @@ const isBase64: Rule = (text) =>
     )
   })
 
+/** Base64 in lines: the ends of the lines are no part of it. */
+const isWrappedBase64: Rule = (text) =>
+  runsOf(text, /[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{1,76})+={0,2}/g).some((run) =>
+    isBase64(run.replace(/\r?\n/g, ""))
+  )
+
+/**
+ * Base64 of 16, 24 or 33 bytes, which is shorter or has another length than a key of Sealwire: with
+ * a digit, as words in camel case rarely have one. Without padding the last character of 16 bytes
+ * has four zero bits.
+ */
+const isOtherBase64: Rule = (text) =>
+  /[A-Za-z0-9+/_-]{21}[AQgw]==(?![A-Za-z0-9=])/.test(text) ||
+  [...runsOf(text, /[A-Za-z0-9_-]{22,}/g), ...runsOf(text, /[A-Za-z0-9+/]{22,}/g)]
+    .map((run) => run.replace(/^\//, ""))
+    .some(
+      (run) =>
+        otherLengths.some(
+          ([length, ends, limit]) =>
+            run.length === length && ends.test(run) && mixture(run) >= limit
+        ) &&
+        /[a-z]/.test(run) &&
+        /[A-Z]/.test(run) &&
+        /\d/.test(run)
+    )
+
+/** The length, its last character, and the least mixture. */
+const otherLengths: ReadonlyArray<readonly [length: number, ends: RegExp, limit: number]> = [
+  [22, /[AQgw]$/, 0.42],
+  [32, /$/, 0.36],
+  [44, /$/, 0.36]
+]
+
+/** Z85 of 32 bytes: no other text has as many kinds of punctuation between letters. */
+const isZ85: Rule = (text) =>
+  runsOf(text, /[\w.:+=^!/*?&<>()[\]{}@%$#-]{40,}/g)
+    .flatMap((run) => [run.slice(0, 40), run.slice(-40)])
+    .some((part) => {
+      // An escape in a URL is no punctuation.
+      const marks = part.replace(/%[\dA-F]{2}/g, "x").match(/[\^!*?&<>()[\]{}@%$#]/g) ?? []
+      return (
+        marks.length >= 3 &&
+        new Set(marks).size >= 3 &&
+        /[a-z]/.test(part) &&
+        /[A-Z]/.test(part) &&
+        /\d/.test(part) &&
+        changesOf(part) >= 0.5
+      )
+    })
+
+/** The share of characters that differ in class from the one before. */
+const changesOf = (text: string): number => {
+  const classes = Array.from(text, classOf)
+  const changes = classes.filter((each, index) => index > 0 && each !== classes[index - 1])
+  return changes.length / text.length
+}
+
+/** The separators of groups. */
+const separators: ReadonlyArray<RegExp> = [/-/, /:/, /_/, /,\s*/, /\s+/, /(?=\\x)/]
+
+/**
+ * Hexadecimal of 16 bytes or more in groups of one length with one separator. A UUID has groups of
+ * several lengths; an IPv6 address is eight groups of four with colons.
+ */
+const isGroupedHex: Rule = (text) => separators.some((separator) => hasGroups(text, separator))
+
+const hasGroups = (text: string, separator: RegExp): boolean => {
+  let [digits, size] = ["", 0]
+  for (const part of text.split(separator)) {
+    // Other text may stand before the first group and after the last.
+    const [, start = ""] = /^(?:0x|\\x)?([\da-f]{2,32})(?![\da-z])/i.exec(part) ?? []
+    if (start !== "" && start.length === size) {
+      digits += start
+      const least = size === 4 && separator.test(":") ? 48 : 32
+      if (digits.length >= least && isHexOfBytes(digits)) return true
+    }
+    const [, end = ""] = /(?<![\da-z])(?:0x|\\x)?([\da-f]{2,32})$/i.exec(part) ?? []
+    const isWhole = start.length === size && /^(?:0x|\\x)?[\da-f]+$/i.test(part)
+    if (!isWhole) [digits, size] = [end, end.length]
+  }
+  return false
+}
+
+/** Sixteen random bytes have a letter and a digit; lists of numbers and words do not. */
+const isHexOfBytes = (digits: string): boolean => /[a-f]/i.test(digits) && /\d/.test(digits)
+
 /** A code for pairing without its dashes, in any case and with a character more or less. */
 const isCode: Rule = (text) =>
   runsOf(text, /[A-Za-z0-9]+/g).some(
@@ -104,9 +190,7 @@ const isPassword: Rule = (text) =>
   runsOf(text, /[^\s/=:]{12,64}/g).some((run) => {
     if (!punctuation.test(run) || !/[a-z]/.test(run) || !/[A-Z]/.test(run) || !/\d/.test(run))
       return false
-    const classes = Array.from(run, classOf)
-    const changes = classes.filter((each, index) => index > 0 && each !== classes[index - 1])
-    return changes.length / run.length >= 0.35
+    return changesOf(run) >= 0.35
   })
 
 /** A part of the text after a scheme, a name or the beginning of a path, for rules of a whole. */
@@ -126,8 +210,15 @@ const keyRules: ReadonlyArray<Rule> = [
   matches(/[A-Z][A-Z0-9-]*1[02-9AC-HJ-NP-Z]{30}|\b[a-z][a-z-]*1[02-9ac-hj-np-z]{38}/),
   // Hexadecimal, with or without separators between the bytes.
   matches(/[0-9a-fA-F]{48}|(?:[0-9a-fA-F]{2}[: ]){23}[0-9a-fA-F]{2}/),
+  // A key or an initialization vector for openssl enc.
+  matches(/(?:^|\s)-(?:K|iv)[\s=]+["']?[0-9a-fA-F]{16}/),
+  // Base32 of 32 bytes: no word is as long.
+  matches(/(?<![A-Za-z0-9])(?:[A-Z2-7]{52}|[a-z2-7]{52})(?![A-Za-z0-9])/),
   // A mnemonic: the words of BIP 39 have three to eight letters.
   matches(/(?:\b[a-z]{3,8}[\s,]+){11}[a-z]{3,8}\b/i),
+  // With another separator, or numbered.
+  matches(/(?<![a-z])[a-z]{3,8}([-_.:;|+])\s?(?:[a-z]{3,8}\1\s?){10}[a-z]{3,8}(?![a-z])/i),
+  matches(/(?:(?<!\d)\d{1,2}[\s.:)=-]+[a-z]{3,8}[\s,;]*){12}/i),
   // JWK.
   matches(/["']?\b(?:kty|d|k)\b["']?\s*:\s*["'][A-Za-z0-9_-]+["']/),
   // A code for pairing, in groups; with a character more or less.
@@ -138,10 +229,24 @@ const keyRules: ReadonlyArray<Rule> = [
   // A URL with a password.
   matches(/:\/\/[^/\s:@]*:[^@\s/]+@/),
   isBase64,
+  isWrappedBase64,
+  isOtherBase64,
+  isGroupedHex,
+  isZ85,
   isCode
 ]
 
-const passphraseRules: ReadonlyArray<Rule> = [isPassword, (text) => parts(text).some(isWords)]
+/** Words before a port. With dots between them they are the name of a host. */
+const isWordsWithPort: Rule = (text) => {
+  const [, words = ""] = /^([^.]+):\d{1,5}$/.exec(text) ?? []
+  return words !== "" && parts(words).some(isWords)
+}
+
+const passphraseRules: ReadonlyArray<Rule> = [
+  isPassword,
+  (text) => parts(text).some(isWords),
+  isWordsWithPort
+]
 
 const satisfies = (text: string, rules: ReadonlyArray<Rule>): boolean => {
   const rest = text.replace(publicForms, " ")

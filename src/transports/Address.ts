@@ -1,5 +1,6 @@
 // Addresses to connect to and to listen on, and their text form.
 import { quoted, shown } from "../bytes/excerpt.ts"
+import { mayBeKey, mayBeSecret } from "../bytes/mayBeSecret.ts"
 import { isIPv4, isIPv6 } from "node:net"
 import { normalize, resolve } from "node:path"
 import * as Data from "effect/Data"
@@ -61,7 +62,8 @@ const maxUnixPath = process.platform === "linux" ? 107 : 103
 
 /**
  * Parses `host:port`, `[v6]:port`, `:port` (127.0.0.1), `/absolute/path` or `unix:path`; for
- * listening also `fd:N` and `systemd:NAME`.
+ * listening also `fd:N` and `systemd:NAME`. A host that may be a secret is refused before anybody
+ * resolves it.
  */
 export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   const invalid = (detail: string) => Either.left(new AddressInvalid({ text, detail }))
@@ -94,11 +96,20 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
   if (port > 65535) return invalid("a port is at most 65535")
   if (v6 !== undefined && !isIPv6(v6))
     return invalid("brackets must contain an IPv6 address: [::1]:8080")
+  if (host !== undefined && isSecretHost(host))
+    return invalid("its host may be a key; resolving it would publish it in the DNS")
   const canonicalForm = canonicalHost(v6 ?? (host || defaultHost))
   return canonicalForm === undefined
     ? invalid(`${shown(host ?? "")} is not a host name or an IP address`)
     : Either.right(tcp(canonicalForm, port))
 }
+
+/**
+ * True for a host that may be a secret, in the case in which it was given. Plain words with dots
+ * between them are the name of a host and no passphrase.
+ */
+const isSecretHost = (host: string): boolean =>
+  host.includes(".") ? mayBeKey(host) : mayBeSecret(host)
 
 const hintFor = (text: string): string => {
   if (/^\d+$/.test(text)) return `for a port on this machine write :${shown(text)}`

@@ -1,10 +1,10 @@
-import { createHash, generateKeyPairSync, randomBytes } from "node:crypto"
+import { createHash, generateKeyPairSync, randomBytes, randomUUID } from "node:crypto"
 import { describe, expect, it } from "vitest"
 import * as Bech32 from "../../src/bytes/Bech32.ts"
 import { excerpt, quoted, shown } from "../../src/bytes/excerpt.ts"
 import { mayBeSecret } from "../../src/bytes/mayBeSecret.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
-import { ordinary, secretForms } from "../fixtures/secrets.ts"
+import { likelyForms, ordinary, secretForms } from "../fixtures/secrets.ts"
 
 describe("text that may be a secret", () => {
   it.for(Object.entries(secretForms))("is recognised: %s", async ([, make]) => {
@@ -32,6 +32,38 @@ describe("text that may be a secret", () => {
     }
   )
 
+  it.for(likelyForms)("is recognised mostly: %s", ([, make, share]) => {
+    for (const before of ["", "alice=", "file:", "./"]) {
+      let misses = 0
+      for (let count = 0; count < 2000; count++) if (!mayBeSecret(before + make())) misses++
+      expect([before, misses, misses / 2000 <= share]).toEqual([before, misses, true])
+    }
+  })
+
+  it("is recognised when base64 is in lines", () => {
+    for (let count = 0; count < 500; count++)
+      for (const size of [22, 40]) {
+        const lines = randomBytes(32)
+          .toString("base64")
+          .match(new RegExp(`.{1,${size}}`, "g"))
+        for (const end of ["\n", "\r\n"]) {
+          const text = lines?.join(end) ?? ""
+          expect([text, mayBeSecret(text)]).toEqual([text, true])
+        }
+      }
+  })
+
+  it("is recognised as a key or a vector for openssl", () => {
+    const hex = () => randomBytes(16).toString("hex")
+    expect(mayBeSecret(`exec:openssl enc -d -aes-128-ctr -K ${hex()} -in k`)).toBe(true)
+    expect(mayBeSecret(`exec:openssl enc -d -aes-128-ctr -iv ${hex()} -in k`)).toBe(true)
+  })
+
+  it("is recognised when a port follows", () => {
+    for (const words of ["correct horse battery staple", "velvet-orbit-canyon-maple-drift-ember"])
+      expect(mayBeSecret(`${words}:8080`)).toBe(true)
+  })
+
   it("is recognised when a shell has split a PEM, by each long line", () => {
     for (let count = 0; count < 200; count++) {
       const pem = generateKeyPairSync("x25519").privateKey.export({ type: "pkcs8", format: "pem" })
@@ -57,6 +89,22 @@ describe("ordinary text", () => {
         expect([shown, mayBeSecret(shown)]).toEqual([shown, false])
       expect(mayBeSecret(Bech32.encode("age", key))).toBe(false)
     }
+  })
+
+  it("is no secret: identifiers of every kind", () => {
+    const names = [
+      () => randomUUID(),
+      () => `/srv/data/${randomUUID()}/${randomUUID()}.json`,
+      () => randomBytes(10).toString("base64url"),
+      () => `2001:db8:${(randomBytes(12).toString("hex").match(/..../g) ?? []).join(":")}`,
+      () => `[2001:db8:${(randomBytes(12).toString("hex").match(/..../g) ?? []).join(":")}]:8080`,
+      () => `/nix/store/${randomBytes(20).toString("hex")}-sealwire-0.1.0/bin/sealwire`
+    ]
+    for (let count = 0; count < 500; count++)
+      for (const make of names) {
+        const text = make()
+        expect([text, mayBeSecret(text)]).toEqual([text, false])
+      }
   })
 
   it("is no secret: short digests and identifiers in hexadecimal", () => {

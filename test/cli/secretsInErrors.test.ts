@@ -20,16 +20,18 @@ const pieceLength = 12
 const publicParts =
   /-----[A-Z ]+-----|[A-Z]+(?:-[A-Z]+)*-1|^[a-z-]+1|# .*|"[a-z]+":|OKP|X25519|AAAAA+/gm
 
-/** The pieces of the output that are pieces of the secret. */
-const leaksOf = (secret: string, output: string): ReadonlyArray<string> =>
-  secret
+/** The pieces of the output that are pieces of the secret, in any case. */
+const leaksOf = (secret: string, output: string): ReadonlyArray<string> => {
+  const found = output.toLowerCase()
+  return secret
     .split(publicParts)
     .flatMap((part) =>
       Array.from({ length: Math.max(0, part.length - pieceLength + 1) }, (_, start) =>
         part.slice(start, start + pieceLength)
       )
     )
-    .filter((piece) => output.includes(piece))
+    .filter((piece) => found.includes(piece.toLowerCase()))
+}
 
 /** No socket can be here, to connect to or to listen on. */
 const nowhere = "unix:/nonexistent/socket"
@@ -172,6 +174,7 @@ describe("a secret as an argument", () => {
       (secret: string) => ["decrypt", `./${secret}`],
       (secret: string) => ["serve", "--key", secret, "--listen", nowhere],
       (secret: string) => ["send", "--to", secret],
+      (secret: string) => ["send", "--to", `${secret}:8080`, "--key", "./sealwire.key", "x"],
       (secret: string) => ["send", "--peer", secret, "--to", nowhere],
       (secret: string) => ["push", secret, secret, "--to", nowhere],
       (secret: string) => ["check-config", secret],
@@ -191,6 +194,16 @@ describe("a secret as an argument", () => {
       await expectNoLeak(box, secret, ["fingerprint", "exec:cat k"])
     }
   )
+
+  it("is refused as a host before it is resolved", async ({ box }) => {
+    const secret = secretForms.base64url?.() as string
+    expect(await box.run(["send", "--to", `${secret}:8080`, "x"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        "its host may be a key; resolving it would publish it in the DNS"
+      )
+    })
+  })
 
   it("is reported as exposed", async ({ box }) => {
     const secret = secretForms.base64url?.() as string

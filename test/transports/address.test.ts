@@ -1,4 +1,5 @@
 // The text form of addresses: every form, every error with its hint, and the round trip.
+import { randomBytes } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FC from "effect/FastCheck"
@@ -85,6 +86,29 @@ describe("parse", () => {
       expect(refused).toMatchObject({ text, detail: hint })
       expect(refused.message.endsWith(` is not an address: ${hint}`)).toBe(true)
     })
+
+  it("refuses a host that may be a secret, and does not repeat it", () => {
+    const key = randomBytes(32)
+    for (const host of [
+      key.toString("base64url"),
+      key.toString("hex"),
+      `${key.toString("hex")}.example`,
+      "velvet-orbit-canyon-maple-drift-ember-quill"
+    ]) {
+      const refused = Either.flip(parse(`${host}:8080`)).pipe(Either.getOrThrow)
+      expect(refused.detail).toBe("its host may be a key; resolving it would publish it in the DNS")
+      expect(refused.message).not.toContain(host.slice(0, 8))
+    }
+  })
+
+  it.each([
+    "web.team.service.namespace.svc.cluster.local:8080",
+    "a1b2c3d4e5f678901234567890123456-1234567890.us-east-1.elb.amazonaws.com:443",
+    "550e8400-e29b-41d4-a716-446655440000:8080",
+    "build-server-west-one:8080"
+  ])("accepts a host that looks a little like a secret: %s", (text) => {
+    expect(Either.map(parse(text), format)).toEqual(Either.right(text))
+  })
 
   it("escapes control characters of a terminal", () => {
     const { message } = Either.flip(parse("\u001b[2J\u202ehost")).pipe(Either.getOrThrow)

@@ -11,7 +11,10 @@ const pieceLength = 8
 /** The part of a key's text form that every key has. */
 const publicParts = /-----[A-Z ]+-----|(?:SEALWIRE|AGE)-[A-Z-]*1/gi
 
-/** What may be a secret in the input of one command. */
+/**
+ * What may be a secret in the input of one command. Letters are compared without case: addresses
+ * and public keys are repeated in lower case.
+ */
 export class Redaction {
   /** Each piece, with the text that it is from. */
   readonly #pieces = new Map<string, string>()
@@ -33,7 +36,7 @@ export class Redaction {
     if (!mayBeSecret(value)) return false
     for (const part of value.split(publicParts))
       for (let start = 0; start + pieceLength <= part.length; start++)
-        this.#pieces.set(part.slice(start, start + pieceLength), value)
+        this.#pieces.set(comparable(part.slice(start, start + pieceLength)), value)
     return true
   }
 
@@ -62,15 +65,16 @@ export class Redaction {
 
   #withoutPieces(text: string): string {
     if (this.#pieces.size === 0) return text
+    const compared = comparable(text)
     let [result, at] = ["", 0]
     while (at < text.length) {
-      const source = this.#pieces.get(text.slice(at, at + pieceLength))
+      const source = this.#pieces.get(compared.slice(at, at + pieceLength))
       if (source === undefined) {
         result += text[at++] ?? ""
         continue
       }
       let end = at + pieceLength
-      while (this.#pieces.has(text.slice(end - pieceLength + 1, end + 1))) end++
+      while (this.#pieces.has(compared.slice(end - pieceLength + 1, end + 1))) end++
       const shown = placeholder(source)
       // The parts of one text between line ends get one placeholder.
       if (!result.trimEnd().endsWith(shown)) result += shown
@@ -79,3 +83,7 @@ export class Redaction {
     return result
   }
 }
+
+/** The text in lower case, with the same length: only ASCII letters change. */
+const comparable = (text: string): string =>
+  text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
