@@ -27,8 +27,9 @@ export const bytes = room("bytes", [
     tests: ["bytes/mayBeSecret"],
     mutants: [
       ['text.replace(publicForms, " ")', "text"],
-      ["  isBase64,\n  isCode\n", "  isCode\n"],
-      ["  isBase64,\n  isCode\n", "  isBase64\n"],
+      ["  isBase64,\n", ""],
+      ["  isGroupedHex,\n", ""],
+      ["  isZ85,\n  isCode\n", "  isZ85\n"],
       [
         "const exactLengths: ReadonlyArray<number> = [43, 64]",
         "const exactLengths: ReadonlyArray<number> = []"
@@ -36,9 +37,8 @@ export const bytes = room("bytes", [
       ["const exactLimit = 0.25", "const exactLimit = 0.6"],
       ["if (words.length >= 4 && isWordOf", "if (words.length >= 5 && isWordOf"],
       ["return joined.length >= 6 &&", "return joined.length >= 8 &&"],
-      ["[isPassword, (text)", "[(text)"],
+      ["  isPassword,\n", ""],
       ["[0-9a-fA-F]{48}|", "[0-9a-fA-F]{65}|"],
-      ["|(?:[0-9a-fA-F]{2}[: ]){23}[0-9a-fA-F]{2}", ""],
       ["{3,8}[\\s,]+){11}", "{3,8}[\\s,]+){23}"],
       ["  matches(/:\\/\\/[^/\\s:@]*:[^@\\s/]+@/),\n", ""],
       ["(?:sealwire-[a-z-]*|age-secret-key-[a-z-]*)1", "(?:sealwire-[a-z-]*)1"],

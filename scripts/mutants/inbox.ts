@@ -105,6 +105,17 @@ export const inbox = room("services/inbox", [
     ]
   },
   {
+    file: "SqliteNames.ts",
+    tests: ["services/inbox/sqliteFile"],
+    mutants: [
+      ["`${dev}-${ino}`", "`${dev}`"],
+      ["identityAt(this.path + suffix) !== identity", "false"],
+      ['if (identityAt(this.#given, statSync) !== this.#identity) throw moved("")', ""],
+      ["(stats.mode & 0o077n) !== 0n", "(stats.mode & 0o007n) !== 0n"],
+      ["if (!stats.isFile())", "if (false)"]
+    ]
+  },
+  {
     file: "SqliteFile.ts",
     tests: units,
     mutants: [
@@ -113,11 +124,7 @@ export const inbox = room("services/inbox", [
       ['"journal_mode = WAL"', '"journal_mode = DELETE"', { tests: ["services/inbox/sqlite"] }],
       ["schedule: lockRetries", "schedule: Schedule.stop", { tests: ["services/inbox/sqlite"] }],
       ["Effect.if(rollBack, {", "Effect.if(Effect.succeed(true), {"],
-      ["if (identityOf(this.#file) !== this.#identity) return yield* moved", ""],
-      [
-        "return stats === undefined ? undefined : `${stats.dev}-${stats.ino}`",
-        "return `${stats === undefined}`"
-      ],
+      ["        Effect.zipLeft(this.#checkNames),\n", ""],
       ['yield* run("BEGIN IMMEDIATE")', "yield* Effect.void", { tests: ["services/inbox/sqlite"] }],
       [
         "Effect.catchIf(isLocked, () => Effect.succeed(false))",

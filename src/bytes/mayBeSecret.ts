@@ -208,8 +208,8 @@ const keyRules: ReadonlyArray<Rule> = [
   // Bech32: keys of Sealwire and age, even truncated; any other in full.
   matches(/(?:sealwire-[a-z-]*|age-secret-key-[a-z-]*)1[02-9ac-hj-np-z]{6}/i),
   matches(/[A-Z][A-Z0-9-]*1[02-9AC-HJ-NP-Z]{30}|\b[a-z][a-z-]*1[02-9ac-hj-np-z]{38}/),
-  // Hexadecimal, with or without separators between the bytes.
-  matches(/[0-9a-fA-F]{48}|(?:[0-9a-fA-F]{2}[: ]){23}[0-9a-fA-F]{2}/),
+  // Hexadecimal without separators.
+  matches(/[0-9a-fA-F]{48}/),
   // A key or an initialization vector for openssl enc.
   matches(/(?:^|\s)-(?:K|iv)[\s=]+["']?[0-9a-fA-F]{16}/),
   // Base32 of 32 bytes: no word is as long.
