@@ -13,7 +13,7 @@ const requirements = [
   [/hasCompiler/, ["a C++ compiler with OpenSSL's headers"]],
   [/hasScript|\/usr\/bin\/script/, ["script (util-linux)"]],
   [/canMount/, ["the right to mount a file system"]],
-  [/getuid|^root$/, ["root"]],
+  [/gete?uid|^root$/, ["root"]],
   [/\/proc\/self\/fd/, ["/proc"]],
   [/process\.platform|isLinux/, ["Linux"]],
   [/canUnshare/, ["the right to make a network namespace"]],

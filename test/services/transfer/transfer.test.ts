@@ -474,14 +474,15 @@ describe("the rules of a peer", () => {
       const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         Effect.map(Effect.timed(effect), ([elapsed]) => Duration.toMillis(elapsed))
       // The allowance of a minute passes at once; what exceeds it waits: 15 KiB for 1.5 s.
+      const begun = performance.now()
       const pushed = yield* timed(
         pushPaths(address, [write("a", "x".repeat(perMinute + 15 * 1024))])
       )
       expect(pushed).toBeGreaterThan(1400)
-      expect(pushed).toBeLessThan(5000)
       writeFileSync(path.join(remote, "b"), "y".repeat(15 * 1024))
-      const pulled = yield* timed(pullPaths(address, ["b"], local))
-      expect(pulled).toBeGreaterThan(1000)
+      yield* pullPaths(address, ["b"], local)
+      // Time that passed between the two counts for the second.
+      expect(performance.now() - begun).toBeGreaterThan(2900)
       expect(readFileSync(path.join(local, "b"), "utf8")).toBe("y".repeat(15 * 1024))
     }).pipe(memory)
   )
