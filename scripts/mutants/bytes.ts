@@ -38,7 +38,7 @@ export const bytes = room("bytes", [
       ["if (words.length >= 4 && isWordOf", "if (words.length >= 5 && isWordOf"],
       ["return joined.length >= 6 &&", "return joined.length >= 8 &&"],
       ["  isPassword,\n", ""],
-      ["[0-9a-fA-F]{48}|", "[0-9a-fA-F]{65}|"],
+      ["matches(/[0-9a-fA-F]{48}/)", "matches(/[0-9a-fA-F]{65}/)"],
       ["{3,8}[\\s,]+){11}", "{3,8}[\\s,]+){23}"],
       ["  matches(/:\\/\\/[^/\\s:@]*:[^@\\s/]+@/),\n", ""],
       ["(?:sealwire-[a-z-]*|age-secret-key-[a-z-]*)1", "(?:sealwire-[a-z-]*)1"],

@@ -25,8 +25,8 @@ export const transfer = room("services/transfer", [
       ],
       ['path.normalize("NFC").toUpperCase().toLowerCase()', 'path.normalize("NFC")'],
       [".toUpperCase().toLowerCase()", ".toLowerCase()"],
-      ['path.replaceAll("/", "\\u0000")', "path"],
-      ["if (surrogate.test(left) || surrogate.test(right))", "if (false)"],
+      ['unit === "/" ? 0 : code', "code"],
+      ["code < 0xe000 ? code + 0x2000 : code - 0x800", "code"],
       ["[...stem].slice(0, -1)", 'stem.split("").slice(0, -1)']
     ]
   },
@@ -167,15 +167,15 @@ export const transfer = room("services/transfer", [
       ["usage.used + cost > limit", "usage.used + cost > limit + 1"],
       ["Math.max(0, cost - credit - partial)", "cost - credit - partial"],
       ["sum += costOf(stats.isFile() ? stats.size : 0)", "sum += stats.isFile() ? stats.size : 0"],
-      ["replaces !== undefined && !usage.replacing.has(replaces.path)", "replaces !== undefined"],
-      ["if (isReplacing) usage.replacing.delete(replaces.path)", ""],
+      ["replaces === undefined || usage.replacing.has(replaces.path)", "replaces === undefined"],
+      ["if (replacedPath !== undefined) usage.replacing.delete(replacedPath)", ""],
       ["        if (isSettled) return\n", ""],
       ["        onSettled?.()\n", ""],
       ["usage.used += taken - counted - reserved", "usage.used += taken - reserved"],
       ["if (!add(needed - reserved)) return false", ""],
       ["          reserved = needed\n", ""],
       ["          counted = partial\n", ""],
-      ["if (name !== undefined && Names.isLock(name)) continue", ""],
+      ["if (name !== undefined && Names.isLock(name)) return", ""],
       ["if (stats.isDirectory() && name !== undefined)", "if (stats.isDirectory())"]
     ]
   },
