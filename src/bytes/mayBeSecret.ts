@@ -73,11 +73,15 @@ const isBase64: Rule = (text) =>
     )
   })
 
-/** Base64 in lines: the ends of the lines are no part of it. */
+/**
+ * Base64 in lines: the ends of the lines are no part of it. A match begins where a run begins: with
+ * every character as a beginning the time would grow with the square of the length.
+ */
 const isWrappedBase64: Rule = (text) =>
-  runsOf(text, /[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{1,76})+={0,2}/g).some((run) =>
-    isBase64(run.replace(/\r?\n/g, ""))
-  )
+  runsOf(
+    text,
+    /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{1,76})+={0,2}/g
+  ).some((run) => isBase64(run.replace(/\r?\n/g, "")))
 
 /**
  * Base64 of 16, 24 or 33 bytes, which is shorter or has another length than a key of Sealwire: with
@@ -248,8 +252,11 @@ const passphraseRules: ReadonlyArray<Rule> = [
   isWordsWithPort
 ]
 
+/** Characters that are examined: no key, path or address is longer, and some rules take long. */
+const examined = 8192
+
 const satisfies = (text: string, rules: ReadonlyArray<Rule>): boolean => {
-  const rest = text.replace(publicForms, " ")
+  const rest = text.slice(0, examined).replace(publicForms, " ")
   return rules.some((rule) => rule(rest))
 }
 

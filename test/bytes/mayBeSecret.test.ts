@@ -121,3 +121,13 @@ it("messages state the length in place of a secret", () => {
   expect(excerpt(secret)).toBe(shown(secret))
   expect(excerpt("x ".repeat(30))).toBe("this")
 })
+
+it.each(["a", "aB3", "0f", "a ", "-", "ab:", "a/", "a\n", "abandon "])(
+  "a long text of %j is examined in a moment",
+  (part) => {
+    const begun = performance.now()
+    for (let count = 0; count < 20; count++) mayBeSecret(part.repeat(50_000))
+    // Without a bound each call took seconds.
+    expect(performance.now() - begun).toBeLessThan(10_000)
+  }
+)
