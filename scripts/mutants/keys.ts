@@ -154,14 +154,16 @@ export const keys = room("keys", [
     ]
   },
   {
+    file: "InheritedDescriptors.ts",
+    tests: ["cli/childEnvironment"],
+    mutants: [["fd > 2 && isPassedOn(fd)", "false"]]
+  },
+  {
     file: "Descriptor.ts",
     tests: ["keys/descriptor"],
     mutants: [
       ["  descriptor <= 2\n", "  false\n"],
       ["        closeInherited(descriptor)\n", "        Effect.void\n"],
-      ["Number(owner) === process.pid", "true"],
-      ["thread-self|", ""],
-      ["number === undefined || !isOwn ? Effect.void : ", "number === undefined ? Effect.void : "],
       ["Buffer.alloc(maxBytes + 1)", "Buffer.alloc(maxBytes)"]
     ]
   },

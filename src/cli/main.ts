@@ -54,7 +54,7 @@ export const main = (): void => {
  * a container has no default actions; it exits.
  */
 const endBy = (signal: EndingSignal): void => {
-  // What must not outlive the process ends: the commands of keys and inboxes.
+  // The listeners of exit end the commands of keys and inboxes, which must not outlive this process.
   process.emit("exit", signalCodes[signal])
   process.removeAllListeners(signal)
   process.kill(process.pid, signal)

@@ -35,7 +35,7 @@ export type Environment = Record<string, string | undefined>
 /** The signals that end a command in order. */
 export type EndingSignal = "SIGHUP" | "SIGINT" | "SIGTERM"
 
-/** What a caller of `run` may give. */
+/** Options of `run`. */
 export interface RunOptions {
   /** An abort, whose reason is an `EndingSignal`, ends the command in order. */
   readonly interruption?: AbortSignal

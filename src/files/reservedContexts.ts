@@ -2,7 +2,7 @@ import { magic } from "./Prelude.ts"
 
 /**
  * The beginnings of the contexts of files with a header, now and later (FORMAT.md, section 1).
- * Whoever may encrypt under such a context of their choice could forge a header.
+ * A user who may choose such a context could forge a header.
  */
 const reserved = [Buffer.from("sealwire "), magic.subarray(0, 4)]
 

@@ -52,22 +52,11 @@ export const read = (
     })
   })
 
-/** Closes a descriptor after its secret was read, unless it is 0, 1 or 2. */
+/** Closes a descriptor after it was read, unless it is 0, 1 or 2. */
 const closeInherited = (descriptor: number): Effect.Effect<void> =>
   descriptor <= 2
     ? Effect.void
     : Effect.ignore(Effect.tryPromise(() => promisify(close)(descriptor)))
-
-/**
- * Closes the inherited descriptor that a path like /dev/fd/20 names. Other paths name none of this
- * process: /proc/1/fd/20 is a descriptor of another one.
- */
-export const closeNamedBy = (file: string): Effect.Effect<void> => {
-  const [, owner, number] =
-    /^\/(?:dev|proc\/(self|thread-self|\d+))\/fd\/(\d{1,9})$/.exec(file) ?? []
-  const isOwn = owner === undefined || !/^\d/.test(owner) || Number(owner) === process.pid
-  return number === undefined || !isOwn ? Effect.void : closeInherited(Number(number))
-}
 
 const problemOf = (cause: unknown): string => {
   const { code = "unknown error" } = cause as NodeJS.ErrnoException

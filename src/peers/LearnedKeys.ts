@@ -1,4 +1,4 @@
-// What a client records of the keys that a server announces. PEERS.md section 5 has the states of a
+// Records the keys that a server announces to a client. PEERS.md section 5 has the states of a
 // pin and their transitions.
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -47,8 +47,8 @@ export interface Learned {
 /**
  * Records the keys that a server announces, all of which it has proven, under the key `shown` of
  * the handshake. The set is complete: keys of this server that are not in it are retired at once.
- * Lines that an announcement adds have the option `announced`; it may change them in every way.
- * Of lines without it, it only moves dates to earlier.
+ * Lines that an announcement adds have the option `announced`; it may change them in every way. In
+ * lines without it, an announcement only moves dates to earlier.
  *
  * A key whose pin has a retirement date announces nothing but an earlier date of its own: otherwise
  * the holder of a stolen key could stay trusted for ever, or lock the real server out. A revoked

@@ -1,4 +1,4 @@
-// What one peer may use of a server over all its sessions: connections and memory. A peer at its
+// Limits the connections and the memory of one peer over all its sessions on a server. A peer at its
 // limit gets an error; the other peers are not affected. PEERS.md section 6.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -61,7 +61,7 @@ export interface PeerLimits {
   readonly memory: () => number
 }
 
-/** What decides the limits of a peer. */
+/** Options from which the limits of a peer follow. */
 export interface PeerLimitOptions {
   /** Maximum number of connections of the listener. Default: as the file descriptors allow. */
   readonly connections?: number | undefined
@@ -144,7 +144,7 @@ export class PeerBudgets {
     const reserveOrWait = (bytes: number): Effect.Effect<boolean> => {
       const attempt: Effect.Effect<boolean> = Effect.suspend(() => {
         if (reserve(bytes)) return Effect.succeed(true)
-        // What does not fit into an unused budget never will.
+        // A request larger than the whole budget never fits.
         if (hasLeft || bytes > peerLimits.memory()) return Effect.succeed(false)
         const released = Deferred.unsafeMake<void>(FiberId.none)
         usage.waiting.add(released)

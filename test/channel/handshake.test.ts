@@ -344,18 +344,25 @@ describe.each(allSuites)("before READY, under $name", (suite) => {
 })
 
 describe("the opening", () => {
+  /** A server that records the opening of each channel. */
+  const recordingOpenings = Effect.gen(function* () {
+    const openings: Array<string> = []
+    const transport = yield* Transport
+    const { address } = yield* transport.listen(
+      { _tag: "Tcp", host: "127.0.0.1", port: 0 },
+      (connection) =>
+        Channel.accept(connection, serverKeys).pipe(
+          Effect.tap(({ opening }) => Effect.sync(() => openings.push(opening))),
+          Effect.ignore
+        )
+    )
+    return { address, openings }
+  })
+
   it.scopedLive("is known to the server when the channel is open", () =>
     Effect.gen(function* () {
-      const openings: Array<string> = []
+      const { address, openings } = yield* recordingOpenings
       const transport = yield* Transport
-      const { address } = yield* transport.listen(
-        { _tag: "Tcp", host: "127.0.0.1", port: 0 },
-        (connection) =>
-          Channel.accept(connection, serverKeys).pipe(
-            Effect.tap(({ opening }) => Effect.sync(() => openings.push(opening))),
-            Effect.ignore
-          )
-      )
       const wanted = ["", "message", "tunnel größe", "x".repeat(255)]
       for (const opening of wanted) {
         const connection = yield* transport.connect(address)
@@ -371,16 +378,8 @@ describe("the opening", () => {
 
   it.scopedLive("that is not UTF-8 is U+FFFD, which requests nothing, whatever is around it", () =>
     Effect.gen(function* () {
-      const openings: Array<string> = []
+      const { address, openings } = yield* recordingOpenings
       const transport = yield* Transport
-      const { address } = yield* transport.listen(
-        { _tag: "Tcp", host: "127.0.0.1", port: 0 },
-        (connection) =>
-          Channel.accept(connection, serverKeys).pipe(
-            Effect.tap(({ opening }) => Effect.sync(() => openings.push(opening))),
-            Effect.ignore
-          )
-      )
       for (const body of ["\xff", "message\xff", "\xed\xa0\x80", "\xe2\x82"]) {
         const connection = yield* transport.connect(address)
         const { send } = yield* Channel.initiate(connection, clientKeys(suiteOf("NNpsk0")))

@@ -1,6 +1,5 @@
 // A server with several services: the client names one, and the rules of the peer allow or refuse it.
 import { it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { describe, expect } from "vitest"
@@ -15,6 +14,7 @@ import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { dialKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 import { withTimeout, waitUntil } from "../../src/testing/steps.ts"
+import { startServer } from "./startServer.ts"
 
 /** A service that sends its name and argument, counts one word, and ends. */
 const echo = (name: Service["name"]): Service => ({
@@ -41,29 +41,16 @@ const waiting: Service = {
 
 const serving = (rules: RuleValues = {}, options: Partial<Server.ServeOptions> = {}) =>
   Effect.gen(function* () {
-    const events: Array<Server.ServerEvent> = []
-    const listening = yield* Deferred.make<Address>()
     const publicKey = dialKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
     const peers = yield* PeerSessions.make(
       new PeerList([{ publicKey, name: "alice", rules: rulesOf(rules), line: 1 }])
     )
-    yield* Effect.forkScoped(
-      Server.serve({
-        address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
-        keys: { ...serverKeys, authorize: peers.authorize },
-        peers,
-        services: [echo("message"), echo("tunnel"), waiting],
-        ...options,
-        on: (event) =>
-          Effect.suspend(() => {
-            events.push(event)
-            return event._tag === "Listening"
-              ? Deferred.succeed(listening, event.address)
-              : Effect.void
-          })
-      })
-    )
-    return { events, address: yield* withTimeout("the listener", Deferred.await(listening)) }
+    return yield* startServer({
+      keys: { ...serverKeys, authorize: peers.authorize },
+      peers,
+      services: [echo("message"), echo("tunnel"), waiting],
+      ...options
+    })
   })
 
 const request = (address: Address, openingText: string) =>

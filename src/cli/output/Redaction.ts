@@ -12,8 +12,8 @@ const pieceLength = 8
 const publicParts = /-----[A-Z ]+-----|(?:SEALWIRE|AGE)-[A-Z-]*1/gi
 
 /**
- * What may be a secret in the input of one command. Letters are compared without case: addresses
- * and public keys are repeated in lower case.
+ * Removes possible secrets in the input of one command from its output. Letters are compared without
+ * case: addresses and public keys are repeated in lower case.
  */
 export class Redaction {
   /** Each piece, with the text that it is from. */

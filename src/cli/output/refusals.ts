@@ -16,7 +16,7 @@ const others = "other addresses"
 interface RefusalOptions<R> {
   /** Network address that was refused. */
   readonly from: (refused: R) => string
-  /** What tells refusals of one source apart, beside the source. */
+  /** Returns the reason; refusals of one source with the same reason are counted together. */
   readonly reason: (refused: R) => string
   /** The key that the client has shown. */
   readonly publicKey?: (refused: R) => Uint8Array | undefined

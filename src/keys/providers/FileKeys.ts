@@ -10,7 +10,6 @@ import {
   KeyNotReplaced,
   KeyRejected
 } from "../KeyErrors.ts"
-import * as Descriptor from "../Descriptor.ts"
 import { maxKeyText, type Rejection } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 import * as RealPath from "../RealPath.ts"
@@ -89,7 +88,7 @@ export const readChecked = <E>({
         ? attempt(reference, () => readAll(handle))
         : new KeyRejected({ reference, ...rejection })
     })
-  ).pipe(Effect.zipLeft(Descriptor.closeNamedBy(file)))
+  )
 
 // O_NONBLOCK: opening a FIFO must not wait for a writer.
 const openFile = <E>(file: string, reference: string, missing: () => E) =>

@@ -12,7 +12,7 @@ export class FairSlots {
   readonly #perPeer: number
   #free: number
   readonly #taken = new Map<string, number>()
-  /** Those who wait, by peer, oldest first; the peer that got a slot last comes last. */
+  /** Waiting requests by peer, oldest first; the peer that got a slot last comes last. */
   readonly #waiting = new Map<string, Set<Deferred.Deferred<void>>>()
 
   constructor(slots: number) {

@@ -89,7 +89,7 @@ export class Connection {
   readonly runSingle: SqlInbox.Run = (statement, parameters) =>
     this.transaction((run) => run(statement, parameters))
 
-  /** What is stored in a file without a name, or with another one, nobody finds. */
+  /** Fails if the file has lost its name: nobody would find a message that is stored in it. */
   get #checkNames(): Effect.Effect<void, InboxRefused> {
     return checking(() => this.#names.verify())
   }

@@ -89,7 +89,7 @@ const identityAt = (file: string, stat: typeof lstatSync = lstatSync): string | 
     const stats = stat(file, { bigint: true, throwIfNoEntry: false })
     return stats === undefined ? undefined : identityOf(stats)
   } catch (cause) {
-    // What is below a file that is not a directory, or behind links without end, does not exist.
+    // An entry below a file that is not a directory, or behind endless links, does not exist.
     const { code } = cause as NodeJS.ErrnoException
     if (code === "ENOTDIR" || code === "ELOOP") return undefined
     throw cause

@@ -218,7 +218,7 @@ export class DestinationCheck {
       const policy = this.policyFor(index)
       const existing = yield* attempt(() => this.#existing(index))
       let charge: Charge | undefined
-      // What was left of other versions makes room for this one.
+      // Partial files of other versions make room for this one.
       if (!dry) yield* this.#removeStale(index, entry)
       if (existing !== undefined) {
         if (policy === "skip") return answerOnly("skipped")

@@ -111,7 +111,7 @@ const makeEntry = async (directory: SafeDirectory, stem: string): Promise<LockEn
   // Now it answers: a name that does not answer is stale.
   if (server === undefined) closeSync(openSync(directory.pathOf(made), "wx", 0o600))
   renameSync(directory.pathOf(made), directory.pathOf(name))
-  // For those who cannot ask.
+  // Sessions that cannot connect to it read its time.
   const beat = setInterval(() => {
     try {
       utimesSync(directory.pathOf(name), new Date(), new Date())
@@ -181,7 +181,7 @@ const isLockOf = (name: string, stem: string): boolean => {
 /** True if the session of this lock still runs. Removes the entry otherwise. */
 const isAlive = async (directory: SafeDirectory, name: string): Promise<boolean> => {
   const stats = lstatSync(directory.pathOf(name), { throwIfNoEntry: false })
-  // Of another user, who may only want to hold this one up: a partial file has one owner.
+  // A partial file has one owner: another user could only hold its sessions up.
   if (stats === undefined || stats.uid !== (process.geteuid?.() ?? stats.uid)) return false
   const isOurKernel = Names.parsePartialName(name)?.peer === kernel
   const answer = isOurKernel && stats.isSocket() ? await ask(directory.pathOf(name)) : "unknown"

@@ -14,7 +14,7 @@ import { SafePath } from "./SafePath.ts"
 /** Returns the quota cost of an entry: its bytes, and a fixed cost for its directory entry. */
 export const costOf = (bytes: number): number => bytes + limits.entryBytes
 
-/** What an upload has reserved of a quota, from its answer until it has ended. */
+/** The reservation of an upload in a quota, from its answer until it has ended. */
 export interface Charge {
   /**
    * Replaces the reservation by what the upload takes on the disk now, less what it has replaced.
@@ -57,7 +57,7 @@ export interface Quota {
 
 /** The usage of one folder, shared by its sessions. */
 interface Usage {
-  /** What is on the disk, and what uploads have reserved. */
+  /** Cost of the files on the disk, and the reservations of uploads. */
   used: number
   sessions: number
   /** The first session counts while others wait; if it is interrupted, the next one counts. */
@@ -65,7 +65,7 @@ interface Usage {
   isCounted: boolean
   /** Paths of files that an upload is to replace. */
   readonly replacing: Set<string>
-  /** What uploads may take on the disk beside the files that they replace, and is not in `used`. */
+  /** Cost that uploads may take beside the files that they replace; `used` does not contain it. */
   credit: number
 }
 

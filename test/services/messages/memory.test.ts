@@ -1,6 +1,5 @@
 // The memory of unfinished messages: one peer's sessions share it, and other peers are not affected.
 import { describe, expect, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Channel } from "../../../src/channel/Channel.ts"
@@ -9,11 +8,11 @@ import * as MessageClient from "../../../src/services/messages/MessageClient.ts"
 import { limits, makeId } from "../../../src/services/messages/MessageFrame.ts"
 import * as MessageService from "../../../src/services/messages/MessageService.ts"
 import { ReceiptDecoder, type Receipt } from "../../../src/services/messages/Receipt.ts"
-import * as Server from "../../../src/services/Server.ts"
 import { waitUntil, withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { anyPort, dialKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
+import { dialKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
+import { startServer } from "../startServer.ts"
 
 const MiB = 1024 * 1024
 
@@ -21,29 +20,17 @@ const MiB = 1024 * 1024
 const servingWith = (peerMemory: number) =>
   Effect.gen(function* () {
     const sizes: Array<number> = []
-    const events: Array<Server.ServerEvent> = []
-    const listening = yield* Deferred.make<Address>()
-    yield* Effect.forkScoped(
-      Server.serve({
-        address: anyPort,
-        keys: serverKeys,
-        peerMemory,
-        services: [
-          MessageService.service(
-            (messages) => Effect.sync(() => void sizes.push(...messages.map(({ size }) => size))),
-            { reply: () => Effect.succeed(Buffer.alloc(8)) }
-          )
-        ],
-        on: (event) =>
-          Effect.suspend(() => {
-            events.push(event)
-            return event._tag === "Listening"
-              ? Deferred.succeed(listening, event.address)
-              : Effect.void
-          })
-      })
-    )
-    return { address: yield* withTimeout("the listener", Deferred.await(listening)), sizes, events }
+    const server = yield* startServer({
+      keys: serverKeys,
+      peerMemory,
+      services: [
+        MessageService.service(
+          (messages) => Effect.sync(() => void sizes.push(...messages.map(({ size }) => size))),
+          { reply: () => Effect.succeed(Buffer.alloc(8)) }
+        )
+      ]
+    })
+    return { ...server, sizes }
   })
 
 const serving = servingWith(MiB)

@@ -21,12 +21,12 @@ import {
 } from "../../../src/services/messages/MessageFrame.ts"
 import { encodeReceipt, ReceiptDecoder } from "../../../src/services/messages/Receipt.ts"
 import * as MessageService from "../../../src/services/messages/MessageService.ts"
-import * as Server from "../../../src/services/Server.ts"
 import { application, type RemotePeer } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { alice, dialKeys, collectGarbage, serverKeys, anyPort, suiteOf } from "../../channel/rig.ts"
+import { alice, dialKeys, collectGarbage, serverKeys, suiteOf } from "../../channel/rig.ts"
 import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
+import { startServer } from "../startServer.ts"
 
 const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
   const chunkSizes: Array<Uint8Array> = []
@@ -260,25 +260,7 @@ describe("receipts", () => {
 
 /** Starts a server. */
 const serving = (handle: MessageService.HandleMessages) =>
-  Effect.gen(function* () {
-    const events: Array<Server.ServerEvent> = []
-    const listening = yield* Deferred.make<Address>()
-    const fiber = yield* Effect.fork(
-      Server.serve({
-        address: anyPort,
-        keys: serverKeys,
-        services: [MessageService.service(handle)],
-        on: (event) =>
-          Effect.suspend(() => {
-            events.push(event)
-            return event._tag === "Listening"
-              ? Deferred.succeed(listening, event.address)
-              : Effect.void
-          })
-      })
-    )
-    return { events, fiber, address: yield* withTimeout("the listener", Deferred.await(listening)) }
-  })
+  startServer({ keys: serverKeys, services: [MessageService.service(handle)] })
 
 const client = (address: Address, suite = suiteOf("IK")) =>
   MessageClient.connect({ address, keys: dialKeys(suite) })

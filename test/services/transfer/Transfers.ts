@@ -32,10 +32,10 @@ import * as Names from "../../../src/services/transfer/Names.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import type { TransferProgress } from "../../../src/services/transfer/TransferProgress.ts"
-import { withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import type { Transport } from "../../../src/transports/Transport.ts"
 import { dialKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
+import { startServer } from "../startServer.ts"
 
 /** The content of a folder: a file (its bytes), a folder, or a link (its target). */
 export type Tree = { readonly [name: string]: Uint8Array | string | Tree }
@@ -104,38 +104,26 @@ export const serveFiles = (
   options: Partial<Server.ServeOptions> = {}
 ): Effect.Effect<FileServer, unknown, Transport | Scope.Scope> =>
   Effect.gen(function* () {
-    const events: Array<Server.ServerEvent> = []
     const stored: Array<string> = []
-    const listening = yield* Deferred.make<Address>()
     const publicKey = dialKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
     const listOf = (values: RuleValues) =>
       new PeerList([{ publicKey, name: "alice", rules: rulesOf(values), line: 1 }])
     const peers = rules === undefined ? undefined : yield* PeerSessions.make(listOf(rules))
-    yield* Effect.forkScoped(
-      Server.serve({
-        address: { _tag: "Tcp", host: "127.0.0.1", port: 0 },
-        keys: { ...serverKeys, ...(peers === undefined ? {} : { authorize: peers.authorize }) },
-        ...(peers === undefined ? {} : { peers }),
-        ...options,
-        services: [
-          FileService.service({
-            folder: top,
-            onStored: ({ files }) =>
-              Effect.sync(() => void stored.push(...files.map((file) => file.path))),
-            onDiskFailed: () => Effect.void
-          })
-        ],
-        on: (event) =>
-          Effect.suspend(() => {
-            events.push(event)
-            return event._tag === "Listening"
-              ? Deferred.succeed(listening, event.address)
-              : Effect.void
-          })
-      })
-    )
+    const { address, events } = yield* startServer({
+      keys: { ...serverKeys, ...(peers === undefined ? {} : { authorize: peers.authorize }) },
+      ...(peers === undefined ? {} : { peers }),
+      ...options,
+      services: [
+        FileService.service({
+          folder: top,
+          onStored: ({ files }) =>
+            Effect.sync(() => void stored.push(...files.map((file) => file.path))),
+          onDiskFailed: () => Effect.void
+        })
+      ]
+    })
     return {
-      address: yield* withTimeout("the listener", Deferred.await(listening)),
+      address,
       events,
       stored,
       replaceRules: (values) => void peers?.replace(listOf(values))
