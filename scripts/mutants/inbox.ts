@@ -10,20 +10,21 @@ export const inbox = room("services/inbox", [
     tests: units,
     mutants: [
       [
-        "done_at = ${now}, text = $1 WHERE sequence = $2 AND done_at IS NULL",
-        "done_at = ${now}, text = CASE WHEN $1 IS NULL THEN NULL ELSE text END WHERE sequence = $2 AND done_at IS NULL"
+        "done_at = ${now}, text = $1\n",
+        "done_at = ${now}, text = CASE WHEN $1 IS NULL THEN NULL ELSE text END\n"
       ],
-      ["text = $1 WHERE sequence = $2 AND done_at IS NULL", "text = $1 WHERE sequence = $2"],
+      [".join()}) AND done_at IS NULL`", ".join()})`"],
       ["lease_until <= ${now} ORDER", "lease_until < 9e15 ORDER"],
       ["taken_by = $3, attempts = attempts + 1", "taken_by = $3, attempts = attempts"],
       ["WHERE before <= $4", "WHERE $4 > 0"],
       ["AND attempts = $3", "AND $3 > 0"],
       ["AND taken_by = $2", "AND $2 > ''", { tests: ["services/inbox/sqlite"] }],
       ["one.sequence - other.sequence", "other.sequence - one.sequence"],
-      [
-        'pending ? " OR (done_at IS NULL AND received_at < $1)" : ""',
-        '" OR (done_at IS NULL AND received_at < $1)"'
-      ],
+      ["pending ? prunePending(run, before) : Effect.succeed(0)", "prunePending(run, before)"],
+      ["if (length < limits.prunedMessages) return total", "return total"],
+      ["AND received_at < $1 AND sequence > $2", "AND $1 > 0 AND sequence > $2"],
+      ["if (some?.last == null) return total", "if (some?.last == null || after > 0) return total"],
+      ["AS summed WHERE before <= ${limits.prunedBytes}", "AS summed"],
       ["UNIQUE (id, peer)", "UNIQUE (id)"],
       ["ON CONFLICT DO NOTHING", "ON CONFLICT (id, peer) DO UPDATE SET text = excluded.text"],
       ["if (version > versions.length)", "if (false)", { tests: ["services/inbox/sqlite"] }],

@@ -72,6 +72,18 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("again")
   })
 
+  it("releases what it could not print", async ({ box }) => {
+    const server = await serve(box, "--inbox", "./inbox.db")
+    // More than a pipe holds.
+    const texts = ["a", "b", "c"].map((letter) => letter.repeat(100_000))
+    expect((await server.send(...texts)).code).toBe(0)
+    const take = ["inbox", "take", "--ack", "--count", "3"]
+    const command = [process.execPath, bin, ...take].map((word) => `'${word}'`).join(" ")
+    await box.runOther("sh", ["-c", `${command} | head -c 1`])
+    const taken = await box.run(take)
+    expect(taken.stdout.toString()).toBe(texts.map((text) => `${text}\n`).join(""))
+  })
+
   it("that is a command acknowledges by its exit status", async ({ box }) => {
     const server = await serve(
       box,

@@ -18,7 +18,7 @@ import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as MemoryInbox from "./MemoryInbox.ts"
 import { redactUrl } from "./redactUrl.ts"
-import type { LeaseOptions, MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
+import type { MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
 
 /** Stores or handles the messages of a server. */
 export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
@@ -63,7 +63,17 @@ export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
   static consume(
     options: ConsumeOptions = {}
   ): Stream.Stream<LeasedMessage, InboxRefused, InboxMessages> {
-    return consume(options)
+    return Stream.flatMap(consumeBatches(options), Stream.fromIterable)
+  }
+
+  /**
+   * Streams pending messages as `consume` does, in the batches in which they were leased. With
+   * `InboxMessages.acknowledge` a consumer acknowledges a whole batch in one transaction.
+   */
+  static consumeBatches(
+    options: ConsumeOptions = {}
+  ): Stream.Stream<ReadonlyArray<LeasedMessage>, InboxRefused, InboxMessages> {
+    return consumeBatches(options)
   }
 
   /** The message handler of a server that gives messages to the inbox. */
@@ -130,27 +140,36 @@ export interface ConsumeOptions {
    * first. Default: 1.
    */
   readonly batch?: number
+  /** Maximum number of messages in total. No message beyond it is leased. Default: no limit. */
+  readonly count?: number
 }
 
-const consume = ({
+const consumeBatches = ({
   lease = "1 minute",
   wait = false,
-  batch = 1
-}: ConsumeOptions): Stream.Stream<LeasedMessage, InboxRefused, InboxMessages> =>
+  batch = 1,
+  count = Number.POSITIVE_INFINITY
+}: ConsumeOptions): Stream.Stream<ReadonlyArray<LeasedMessage>, InboxRefused, InboxMessages> =>
   Stream.unwrap(
     Effect.map(InboxMessages, (messages) => {
-      const options: LeaseOptions = {
-        count: Math.min(batch, limits.leaseMessages),
-        millis: Duration.toMillis(lease)
-      }
-      const next = Effect.flatMap(messages.lease(options), (leased) => {
-        if (leased.length > 0)
-          return Effect.succeed(leased.map((stored) => leasedMessage(messages, stored)))
-        return wait ? Effect.as(Effect.sleep(limits.pollInterval), []) : Effect.fail(Option.none())
+      const millis = Duration.toMillis(lease)
+      let left = count
+      const next = Effect.gen(function* () {
+        const leased = yield* messages.lease({
+          count: Math.min(batch, left, limits.leaseMessages),
+          millis
+        })
+        left -= leased.length
+        if (leased.length === 0 && !wait) return yield* Effect.fail(Option.none())
+        if (leased.length === 0) yield* Effect.sleep(limits.pollInterval)
+        return leased.map((stored) => leasedMessage(messages, stored))
       })
       return Stream.repeatEffectOption(
-        Effect.mapError(next, (error) => ("retry" in error ? Option.some(error) : error))
-      ).pipe(Stream.flatMap(Stream.fromIterable))
+        Effect.mapError(
+          Effect.suspend(() => (left > 0 ? next : Effect.fail(Option.none()))),
+          (error) => ("retry" in error ? Option.some(error) : error)
+        )
+      ).pipe(Stream.filter(({ length }) => length > 0))
     })
   )
 

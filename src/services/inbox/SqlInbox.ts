@@ -1,5 +1,6 @@
 // The SQL statements of an inbox, for SQLite and PostgreSQL. INBOX.md.
 import { randomUUID } from "node:crypto"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as GroupCommit from "./GroupCommit.ts"
@@ -58,7 +59,8 @@ const migrations = ({
       UNIQUE (id, peer)
     )`,
     "CREATE INDEX sealwire_inbox_waiting ON sealwire_inbox (sequence) WHERE done_at IS NULL"
-  ]
+  ],
+  ["CREATE INDEX sealwire_inbox_done ON sealwire_inbox (done_at) WHERE done_at IS NOT NULL"]
 ]
 
 /**
@@ -193,22 +195,64 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
       // The row stays, so that a message that is sent again is recognised as a duplicate.
       acknowledge: (sequences) =>
         Effect.forEach(
-          sequences,
-          (sequence) =>
+          Chunk.chunksOf(Chunk.unsafeFromArray(sequences), limits.transactionMessages),
+          (some) =>
             run(
-              `UPDATE sealwire_inbox SET done_at = ${now}, text = $1 WHERE sequence = $2 AND done_at IS NULL`,
-              [Buffer.alloc(0), sequence]
+              `UPDATE sealwire_inbox SET done_at = ${now}, text = $1
+              WHERE sequence IN (${Array.from(some, (_, index) => `$${index + 2}`).join()}) AND done_at IS NULL`,
+              [Buffer.alloc(0), ...some]
             ),
           { discard: true }
         ),
       prune: ({ before, pending }) =>
-        Effect.map(
-          run(
-            `DELETE FROM sealwire_inbox WHERE done_at < $1${pending ? " OR (done_at IS NULL AND received_at < $1)" : ""} RETURNING sequence`,
-            [before]
-          ),
-          ({ length }) => length
+        Effect.zipWith(
+          pruneAcknowledged(run, before),
+          pending ? prunePending(run, before) : Effect.succeed(0),
+          (acknowledged, unread) => acknowledged + unread
         )
+    }
+  })
+
+/**
+ * Deletes the rows that were acknowledged before a moment, in transactions with pauses, in which
+ * senders store messages. Returns their number.
+ */
+const pruneAcknowledged = (run: Run, before: number) =>
+  Effect.gen(function* () {
+    for (let total = 0; ; yield* Effect.sleep(limits.prunePause)) {
+      const { length } = yield* run(
+        `DELETE FROM sealwire_inbox WHERE sequence IN (
+          SELECT sequence FROM sealwire_inbox WHERE done_at < $1 ORDER BY done_at LIMIT ${limits.prunedMessages}
+        ) RETURNING sequence`,
+        [before]
+      )
+      total += length
+      if (length < limits.prunedMessages) return total
+    }
+  })
+
+/** Deletes the rows that arrived before a moment and are pending, as `pruneAcknowledged` does. */
+const prunePending = (run: Run, before: number) =>
+  Effect.gen(function* () {
+    for (let [total, after] = [0, 0]; ; yield* Effect.sleep(limits.prunePause)) {
+      const [some] = yield* run(
+        `SELECT MAX(sequence) AS last FROM (
+          SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM (
+            SELECT sequence, size FROM sealwire_inbox
+            WHERE done_at IS NULL AND sequence > $1 ORDER BY sequence LIMIT ${limits.prunedMessages}
+          ) AS pending
+        ) AS summed WHERE before <= ${limits.prunedBytes}`,
+        [after]
+      )
+      if (some?.last == null) return total
+      const last = Number(some.last)
+      const { length } = yield* run(
+        `DELETE FROM sealwire_inbox
+        WHERE done_at IS NULL AND received_at < $1 AND sequence > $2 AND sequence <= $3 RETURNING sequence`,
+        [before, after, last]
+      )
+      total += length
+      after = last
     }
   })
 

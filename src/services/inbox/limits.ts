@@ -34,6 +34,14 @@ export const limits = {
   /** Messages per lease request, and bytes of text in them. A single message may be longer. */
   leaseMessages: 256,
   leaseBytes: 16 * 1024 * 1024,
+  /**
+   * Rows that `prune` deletes or looks at per transaction, and bytes of text in them (a single text
+   * may be longer). A transaction takes some tens of milliseconds.
+   */
+  prunedMessages: 1024,
+  prunedBytes: 4 * 1024 * 1024,
+  /** Pause between two transactions of `prune`, in which senders get SQLite's write lock. */
+  prunePause: "20 millis",
   /** The largest depth that is reported: the database counts the messages on every request. */
   countedMessages: 1_000_000,
   /** Pause between two looks for new messages by a consumer that waits. */

@@ -5,8 +5,9 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Hex from "../../../bytes/Hex.ts"
 import * as ExecInbox from "../../../services/inbox/ExecInbox.ts"
-import { Inbox, type LeasedMessage } from "../../../services/inbox/Inbox.ts"
+import { Inbox, InboxMessages, type LeasedMessage } from "../../../services/inbox/Inbox.ts"
 import type { InboxRefused } from "../../../services/inbox/InboxErrors.ts"
+import { limits } from "../../../services/inbox/limits.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "../../connection/InboxAt.ts"
 import * as options from "../../arguments/options.ts"
@@ -41,7 +42,9 @@ export const inboxTake = commandSpec(
       .duration("lease", `Duration of a lease. Default: ${Duration.format(defaultLease)}.`)
       .pipe(Options.withDefault(defaultLease)),
     ack: Options.boolean("ack").pipe(
-      Options.withDescription("Acknowledge each message as soon as it is printed.")
+      Options.withDescription(
+        `Acknowledge messages once they are printed, up to ${limits.leaseMessages} at a time.`
+      )
     ),
     exec: InboxAt.exec.pipe(
       Options.withPseudoName("COMMAND"),
@@ -69,14 +72,28 @@ export const inboxTake = commandSpec(
         )
 
       const print = (message: LeasedMessage) =>
-        Effect.zipRight(
-          report.emit(Event.InboxMessage({ stored: message }), {
-            json,
-            wire: false,
-            exact: maxCount === 1
-          }),
-          ack ? message.ack : Effect.void
-        )
+        report.emit(Event.InboxMessage({ stored: message }), {
+          json,
+          wire: false,
+          exact: maxCount === 1
+        })
+      const printAll = (batch: ReadonlyArray<LeasedMessage>) =>
+        Effect.gen(function* () {
+          const messages = yield* InboxMessages
+          let printed = 0
+          const acknowledge = Effect.suspend(() =>
+            ack
+              ? messages.acknowledge(batch.slice(0, printed).map(({ sequence }) => sequence))
+              : Effect.void
+          )
+          const release = Effect.suspend(() =>
+            Effect.forEach(batch.slice(printed), ({ nack }) => nack)
+          )
+          yield* Effect.forEach(batch, (message) =>
+            Effect.tap(print(message), () => Effect.sync(() => printed++))
+          ).pipe(Effect.onError(() => Effect.ignore(Effect.zipRight(acknowledge, release))))
+          yield* acknowledge
+        })
       const runCommand = (command: string) => (message: LeasedMessage) =>
         ExecInbox.run({ ...InboxAt.handlerOptions(Option.some(lease)), command }, message.text, {
           SEALWIRE_PEER: message.name,
@@ -87,17 +104,23 @@ export const inboxTake = commandSpec(
           Effect.zipRight(message.ack)
         )
       const use: (
-        message: LeasedMessage
-      ) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused> = Option.match(exec, {
-        onNone: () => print,
-        onSome: runCommand
-      })
+        batch: ReadonlyArray<LeasedMessage>
+      ) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused, InboxMessages> = Option.match(
+        exec,
+        {
+          onNone: () => printAll,
+          onSome: (command) => (batch) =>
+            Effect.forEach(batch, runCommand(command), { discard: true })
+        }
+      )
+      // The lease of a message with a command starts when the command does.
+      const batch = Option.isSome(exec) ? 1 : limits.leaseMessages
       let taken = 0
       const messages = Stream.runForEach(
-        Stream.take(Inbox.consume({ lease, wait }), maxCount),
-        (message) => {
-          taken++
-          return use(message)
+        Inbox.consumeBatches({ lease, wait, batch, count: maxCount }),
+        (leased) => {
+          taken += leased.length
+          return use(leased)
         }
       )
       yield* InboxAt.withMessages(inbox, messages)
