@@ -73,7 +73,7 @@ const countNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return turns
   })
 
-const size = 3000
+const size = 1000
 const fill = () => {
   for (let index = 0; index < size; index++) writeFileSync(path.join(folder(), `n${index}`), "")
 }
