@@ -21,6 +21,13 @@ export const yieldTurn = Effect.async<void>(
   (resume) => void setImmediate(() => resume(Effect.void))
 )
 
+/** Waits in real time: the disk knows no other clock. */
+export const pause = (millis: number): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), millis)
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
 /** Fills `buffer` from a position of a file; returns fewer bytes at the end of the file. */
 export const readAt = (fd: number, buffer: Buffer, position: number): Result<Buffer> =>
   Effect.async((resume) => {

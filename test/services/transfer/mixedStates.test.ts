@@ -1,0 +1,179 @@
+// A source that changes while it travels: the receiver stores one of its states or nothing, also
+// when the writer restores size and time.
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeSync
+} from "node:fs"
+import files from "node:fs"
+import path from "node:path"
+import { it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import type { Channel } from "../../../src/channel/Channel.ts"
+import { protocolLimits } from "../../../src/services/transfer/limits.ts"
+import { Transport } from "../../../src/transports/index.ts"
+import { withReplaced } from "../../testing/builtins.ts"
+import { scopedFolder } from "../../fixtures/folder.ts"
+import {
+  partialFilesIn,
+  pullPaths,
+  pushPaths,
+  serveFiles,
+  TransferRecord,
+  type TransferOptions
+} from "./Transfers.ts"
+
+const memory = Effect.provide(Transport.layerMemory())
+const MiB = 1024 * 1024
+
+/** Writes a file that is equal to `state` everywhere, in place, and sets its time to the same. */
+const write = (file: string, size: number, state: number): void => {
+  const fd = openSync(file, existsSync(file) ? "r+" : "w")
+  const piece = Buffer.alloc(MiB, state)
+  for (let written = 0; written < size;)
+    written += writeSync(fd, piece, 0, Math.min(MiB, size - written), written)
+  closeSync(fd)
+  utimesSync(file, 1000, 1000)
+}
+
+/** Calls `change` at a step of the channel: each read and each write is one. */
+const changeAt = (step: number, change: () => void) => {
+  let steps = 0
+  const next = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.suspend(() => {
+      if (steps++ === step) change()
+      return effect
+    })
+  return {
+    wrap: (channel: Channel): Channel => ({
+      ...channel,
+      read: Effect.suspend(() => next(channel.read)),
+      write: (bytes) => next(channel.write(bytes))
+    }),
+    isOver: () => steps <= step
+  }
+}
+
+type Transfer = (
+  local: string,
+  remote: string,
+  options: TransferOptions
+) => Effect.Effect<TransferRecord, unknown, Transport>
+
+/** Each way, with the folder of the source and that of the receiver. */
+const ways: ReadonlyArray<readonly [string, Transfer]> = [
+  [
+    "a push",
+    (source, target, options) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { address } = yield* serveFiles(target)
+          return yield* pushPaths(address, [path.join(source, "file")], options)
+        })
+      )
+  ],
+  [
+    "a pull",
+    (source, target, options) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { address } = yield* serveFiles(source)
+          return yield* pullPaths(address, ["file"], target, options)
+        })
+      )
+  ]
+]
+
+/** Returns the states in a file, each once; none if there is no file. */
+const statesIn = (file: string): ReadonlyArray<number> =>
+  existsSync(file) ? [...new Set(readFileSync(file))] : []
+
+/** Runs an effect on a file system whose clock ticks every 10 ms, as those of older kernels do. */
+const withCoarseClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const coarse =
+    <F extends (...args: never) => unknown>(stat: F) =>
+    (...args: Parameters<F>) => {
+      const stats = stat(...args) as files.BigIntStats | undefined
+      if (typeof stats?.ctimeNs === "bigint") stats.ctimeNs -= stats.ctimeNs % 10_000_000n
+      return stats
+    }
+  return withReplaced(
+    files,
+    "lstatSync",
+    (lstat) => coarse(lstat as () => unknown) as typeof lstat,
+    withReplaced(
+      files,
+      "fstatSync",
+      (fstat) => coarse(fstat as () => unknown) as typeof fstat,
+      effect
+    )
+  )
+}
+
+describe.each(ways)("%s of a source that is rewritten meanwhile, its time restored", (_, run) => {
+  it.scopedLive.each([5, 100_000, 5 * MiB])(
+    "stores one of its states or nothing: %i bytes, rewritten at any step",
+    (size) =>
+      Effect.gen(function* () {
+        for (let step = 0; ; step++) {
+          const [source, target] = [yield* scopedFolder, yield* scopedFolder]
+          const file = path.join(source, "file")
+          write(file, size, 1)
+          const before = statSync(file)
+          const change = changeAt(step, () => write(file, size, 2))
+          const record = yield* run(source, target, { wrap: change.wrap })
+          const after = statSync(file)
+          expect([after.size, after.mtimeMs]).toEqual([before.size, before.mtimeMs])
+          const states = statesIn(path.join(target, "file"))
+          expect([step, states.length]).toEqual([step, record.outcomes.file === "stored" ? 1 : 0])
+          if (states.length === 0) expect(record.outcomes).toEqual({ file: "changed" })
+          expect(partialFilesIn(target)).toEqual([])
+          if (change.isOver()) break
+        }
+      }).pipe(memory),
+    60_000
+  )
+
+  it.scopedLive("stores none while two changes get one ctime", () =>
+    Effect.gen(function* () {
+      const size = 2 * MiB
+      for (let step = 0; ; step++) {
+        const [source, target] = [yield* scopedFolder, yield* scopedFolder]
+        const file = path.join(source, "file")
+        write(file, size, 1)
+        const change = changeAt(step, () => write(file, size, 2))
+        yield* run(source, target, { wrap: change.wrap })
+        expect(statesIn(path.join(target, "file")).length).toBeLessThan(2)
+        if (change.isOver()) break
+      }
+    }).pipe(withCoarseClock, memory)
+  )
+
+  it.scopedLive("compares no mixture with what the receiver has", () =>
+    Effect.gen(function* () {
+      // The receiver has a file whose first block is of one state and whose second is of the other.
+      const size = 2 * protocolLimits.blockBytes
+      const mixture = Buffer.alloc(size, 1)
+      mixture.fill(2, protocolLimits.blockBytes)
+      const outcomes = new Set<unknown>()
+      for (let step = 0; ; step++) {
+        const [source, target] = [yield* scopedFolder, yield* scopedFolder]
+        const file = path.join(source, "file")
+        write(file, size, 1)
+        const there = openSync(path.join(target, "file"), "w")
+        writeSync(there, mixture)
+        closeSync(there)
+        const change = changeAt(step, () => write(file, size, 2))
+        outcomes.add((yield* run(source, target, { wrap: change.wrap })).outcomes.file)
+        if (change.isOver()) break
+      }
+      expect(outcomes.has("same")).toBe(false)
+      expect(outcomes.has("exists")).toBe(true)
+    }).pipe(memory)
+  )
+})
