@@ -7,6 +7,7 @@ import {
   readFileSync,
   statSync,
   utimesSync,
+  writeFileSync,
   writeSync
 } from "node:fs"
 import files from "node:fs"
@@ -16,7 +17,10 @@ import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import type { Channel } from "../../../src/channel/Channel.ts"
 import { protocolLimits } from "../../../src/services/transfer/limits.ts"
+import { peerTag, resumableName } from "../../../src/services/transfer/PartialFile.ts"
+import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { Transport } from "../../../src/transports/index.ts"
+import { dialKeys, suiteOf } from "../../channel/rig.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
 import {
@@ -177,3 +181,38 @@ describe.each(ways)("%s of a source that is rewritten meanwhile, its time restor
     }).pipe(memory)
   )
 })
+
+it.scopedLive("a push of which the receiver has every block keeps no mixture", () =>
+  Effect.gen(function* () {
+    const size = 2 * protocolLimits.blockBytes
+    const mixture = Buffer.alloc(size, 1)
+    mixture.fill(2, protocolLimits.blockBytes)
+    const tag = peerTag(dialKeys(suiteOf("IK")).identity?.publicKey ?? "")
+    const outcomes = new Set<unknown>()
+    for (let change = 0; change < 20; change++) {
+      const [source, target] = [yield* scopedFolder, yield* scopedFolder]
+      const file = path.join(source, "file")
+      write(file, size, 1)
+      const name = SafePath.root.localChild("file")
+      const entry = { kind: "file", path: name, size, mode: 0o644, mtime: 1e9 } as const
+      writeFileSync(path.join(target, resumableName("file", tag, entry)), mixture, { mode: 0o600 })
+      // The sender reads the source once for its digests, and then what the receiver lacks.
+      let reads = 0
+      const { address } = yield* serveFiles(target)
+      const inode = statSync(file).ino
+      const { outcomes: seen } = yield* withReplaced(
+        files,
+        "read",
+        (read) =>
+          ((fd: number, ...rest: ReadonlyArray<unknown>) => {
+            if (files.fstatSync(fd).ino === inode && reads++ === change) write(file, size, 2)
+            return Reflect.apply(read, undefined, [fd, ...rest])
+          }) as unknown as typeof read,
+        pushPaths(address, [file])
+      )
+      outcomes.add(seen.file)
+      expect(statesIn(path.join(target, "file")).length).toBeLessThan(2)
+    }
+    expect(outcomes.has("changed")).toBe(true)
+  }).pipe(memory)
+)
