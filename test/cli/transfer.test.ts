@@ -211,6 +211,47 @@ describe("push and pull", () => {
     expect(readdirSync(box.path("all")).toSorted()).toEqual([".hidden", "docs"])
   })
 
+  it("two paths that get one name here are refused, or one of them is reported", async ({
+    box
+  }) => {
+    const server = await serve(box)
+    const from = ["--from", server.address]
+    for (const folder of ["a", "b"]) {
+      mkdirSync(box.path(`store/${folder}`))
+      box.write(`store/${folder}/x`, folder)
+    }
+    mkdirSync(box.path("here"))
+    const into = ["--into", "here"]
+    expect(await box.run(["pull", "a/x", "b/x", ...from, ...into])).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: b/x: has the same name here as a/x; pull each into its own folder: --into DIR\n"
+    })
+    expect(readdirSync(box.path("here"))).toEqual([])
+    expect(await box.run(["pull", "a/x", "./a/x", ...from, ...into])).toMatchObject({ code: 0 })
+    expect(box.read("here/x").toString()).toBe("a")
+    // The server chooses the other names.
+    mkdirSync(box.path("all"))
+    box.write("store/x", "top")
+    const all = await box.run(["pull", ".", "a/x", ...from, "--into", "all"])
+    expect(all).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /1 of 6 files failed: a\/x: another file of this transfer has this name\n$/
+      ) as unknown
+    })
+    expect(box.read("all/x").toString()).toBe("top")
+    mkdirSync(box.path("other"))
+    box.write("other/x", "other")
+    expect(
+      await box.run(["push", "here/x", "other/x", "--to", server.address, "--overwrite"])
+    ).toMatchObject({
+      code: 2,
+      stderr: "sealwire: other/x: has the same name on the server as here/x; push them one by one\n"
+    })
+  })
+
   it("accept standard input, --as and --limit", async ({ box }) => {
     const server = await serve(box)
     const to = ["--to", server.address]

@@ -57,7 +57,10 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
       server,
       (options) => Dial.dial({ ...options, padding }, opening(fileService)),
       (channel) =>
-        Effect.zipRight(Effect.scoped(session(channel, common)), transferReport.failIfBusy)
+        Effect.sync(() => transferReport.startSession()).pipe(
+          Effect.zipRight(Effect.scoped(session(channel, common))),
+          Effect.zipRight(transferReport.failIfBusy)
+        )
     )
     yield* retryTransfer(attempt, retryPolicy(retry), transferReport, ({ message }, millis) =>
       emit(Event.RetryScheduled({ address, reason: message, millis }))

@@ -97,9 +97,9 @@ export class FileWalker {
       const first = tops.get(path.name)
       if (first === undefined || (first.text !== path.text && !exists(directories, first))) {
         tops.set(path.name, path)
-        return first === undefined ? Effect.void : this.#leaveOut("missing", first.base.text)
+        return first === undefined ? Effect.void : this.#leaveOut("missing", first.text)
       }
-      return first.text === path.text ? Effect.void : this.#leaveOut("twice", path.base.text)
+      return first.text === path.text ? Effect.void : this.#leaveOut("twice", path.text)
     })
   }
 

@@ -188,7 +188,7 @@ describe("a pull", () => {
       const { walk, walker, leftOut } = request(paths("a/same", "b/same", "c/same"))
       yield* walk
       expect(walker.sources.map(({ source }) => source.text)).toEqual(["b/same"])
-      expect(leftOut()).toEqual(["missing same", "twice same"])
+      expect(leftOut()).toEqual(["missing a/same", "twice c/same"])
     })
   )
 
