@@ -1,15 +1,6 @@
 // The files, folders and links that are sent, and how they are opened.
 import { execFileSync } from "node:child_process"
-import {
-  appendFileSync,
-  constants,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync
-} from "node:fs"
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import files from "node:fs"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
@@ -22,7 +13,6 @@ import * as Names from "../../../src/services/transfer/Names.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { waitUntil } from "../../../src/testing/steps.ts"
-import { withReplaced } from "../../testing/builtins.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
 const folder = folderOfEachTest()
