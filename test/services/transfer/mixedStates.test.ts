@@ -99,24 +99,15 @@ const statesIn = (file: string): ReadonlyArray<number> =>
 
 /** Runs an effect on a file system whose clock ticks every 10 ms, as those of older kernels do. */
 const withCoarseClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const coarse =
-    <F extends (...args: never) => unknown>(stat: F) =>
-    (...args: Parameters<F>) => {
-      const stats = stat(...args) as files.BigIntStats | undefined
-      if (typeof stats?.ctimeNs === "bigint") stats.ctimeNs -= stats.ctimeNs % 10_000_000n
+  const coarse = <Stat>(stat: Stat): Stat =>
+    ((...args: ReadonlyArray<unknown>) => {
+      const stats: unknown = Reflect.apply(stat as () => unknown, undefined, args)
+      const isExact = (each: unknown): each is files.BigIntStats =>
+        typeof (each as Partial<files.BigIntStats> | undefined)?.ctimeNs === "bigint"
+      if (isExact(stats)) stats.ctimeNs -= stats.ctimeNs % 10_000_000n
       return stats
-    }
-  return withReplaced(
-    files,
-    "lstatSync",
-    (lstat) => coarse(lstat as () => unknown) as typeof lstat,
-    withReplaced(
-      files,
-      "fstatSync",
-      (fstat) => coarse(fstat as () => unknown) as typeof fstat,
-      effect
-    )
-  )
+    }) as Stat
+  return withReplaced(files, "lstatSync", coarse, withReplaced(files, "fstatSync", coarse, effect))
 }
 
 describe.each(ways)("%s of a source that is rewritten meanwhile, its time restored", (_, run) => {
