@@ -452,13 +452,15 @@ describe("a command for each message", () => {
   it.scopedLive("runs one at a time in a session, or concurrently if requested", () =>
     Effect.gen(function* () {
       const at = yield* scopedFolder
-      const command = `echo begin >> ${at}/log; sleep 0.1; echo end >> ${at}/log`
+      const command = (before: string) =>
+        `echo begin >> ${at}/log; ${before}; echo end >> ${at}/log`
+      const together = `until [ "$(grep -c begin ${at}/log)" = 3 ]; do sleep 0.02; done`
       const three = () => [message("1"), message("2"), message("3")]
-      yield* Effect.provide(store(three()), exec(command).layer)
+      yield* Effect.provide(store(three()), exec(command("sleep 0.1")).layer)
       expect(readFileSync(`${at}/log`, "utf8")).toBe("begin\nend\n".repeat(3))
       rmSync(`${at}/log`)
       // One peer has at most three quarters of the slots.
-      yield* Effect.provide(store(three()), exec(command, { concurrency: 4 }).layer)
+      yield* Effect.provide(store(three()), exec(command(together), { concurrency: 4 }).layer)
       expect(readFileSync(`${at}/log`, "utf8")).toBe(`${"begin\n".repeat(3)}${"end\n".repeat(3)}`)
     })
   )
