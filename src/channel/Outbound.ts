@@ -89,6 +89,15 @@ export class Outbound {
     if (this.#pendingDataBytes >= writeBytes) this.#sendFullRecords()
   }
 
+  /** Sends DATA at once, as far as the send buffer has room, and keeps a copy of the rest. */
+  dataNow(bytes: Uint8Array): void {
+    this.data(bytes)
+    this.flush()
+    const rest = this.#pending.at(-1)
+    if (rest instanceof Uint8Array && rest.buffer === bytes.buffer)
+      this.#pending[this.#pending.length - 1] = Uint8Array.from(rest)
+  }
+
   /** The send buffer of the flow has room again. */
   drained(): void {
     this.#full = false
