@@ -91,6 +91,7 @@ export { PeersBusy } from "./peers/PeerLock.ts"
 export { PeerList } from "./peers/PeerList.ts"
 export {
   parseAuthorized,
+  parseAuthorizedInTurns,
   parseKnown,
   PeersInvalid,
   type AuthorizedPeer,

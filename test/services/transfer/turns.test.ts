@@ -22,6 +22,7 @@ import { noProgress } from "../../../src/services/transfer/TransferProgress.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { openChannel, suiteOf } from "../../channel/rig.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
+import { Turns } from "../../fixtures/Turns.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 
 const folder = folderOfEachTest()
@@ -30,25 +31,6 @@ beforeEach(() => {
   directories = new SafeDirectories(folder())
 })
 afterEach(() => directories.close())
-
-/** Counts what is handled in each turn of the event loop. */
-class Turns {
-  most = 0
-  total = 0
-  #current = 0
-  #isCounting = false
-
-  handle(): void {
-    this.total++
-    this.most = Math.max(this.most, ++this.#current)
-    if (this.#isCounting) return
-    this.#isCounting = true
-    setImmediate(() => {
-      this.#isCounting = false
-      this.#current = 0
-    })
-  }
-}
 
 /** Counts the names that are read from directories while an effect runs, however it reads them. */
 const countNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
