@@ -279,7 +279,7 @@ export const transfer = room("services/transfer", [
       ["sha256(bytes.length > 0 ? sha256(sha256(bytes)) : bytes)", "sha256(sha256(sha256(bytes)))"],
       ["this.#pieces.length === piecesPerBlock", "this.#pieces.length > piecesPerBlock"],
       ["length - (length % protocolLimits.blockBytes)", "length"],
-      ["if (piece.length === 0) return []", "if (piece.length === 0) return digest.blocks()"]
+      ["if (piece.length === 0) return false", "if (piece.length === 0) return true"]
     ]
   },
   {

@@ -27,8 +27,13 @@ const reportOf = (
   sessions: ReadonlyArray<Session>,
   {
     requested = [],
-    notSent = []
-  }: { requested?: ReadonlyArray<string>; notSent?: ReadonlyArray<LeftOut> }
+    notSent = [],
+    skips = false
+  }: {
+    requested?: ReadonlyArray<string>
+    notSent?: ReadonlyArray<LeftOut>
+    skips?: boolean
+  }
 ) =>
   Effect.runPromise(
     Effect.gen(function* () {
@@ -37,7 +42,7 @@ const reportOf = (
         Effect.sync(() => {
           if (event._tag === "EntryOmitted") warnings.push(`${event.outcome} ${event.path}`)
         })
-      const report = new TransferReport(emit, { dry: false, json: false, requested })
+      const report = new TransferReport(emit, { dry: false, json: false, skips, requested })
       for (const each of notSent) yield* report.leftOut(each)
       for (const { leftOut = [], files } of sessions) {
         report.startSession()
@@ -109,6 +114,12 @@ describe("a transfer succeeds", () => {
         { requested: ["x", "y"] }
       )
     ).toEqual({ warnings: ["unreadable x"], failed: undefined })
+  })
+
+  it("when another transfer takes a name meanwhile that may be skipped", async () => {
+    const sessions = [{ files: { x: "exists" } }] as const
+    expect((await reportOf(sessions, { skips: true })).failed).toBeUndefined()
+    expect((await reportOf(sessions, {})).failed).toMatch(/^1 of 1 file failed: x: already exists/)
   })
 
   it("when only links, special files and partial files are left out of a folder", async () => {

@@ -73,6 +73,7 @@ export const pull = commandSpec(
       }
       yield* runTransfer(given, {
         verb: "pulled",
+        policy,
         requested: paths.map((path) => path.name),
         session: (channel, common) =>
           Effect.mapError(FileClient.pull(channel, { ...request, ...common }), (error) =>

@@ -1,7 +1,7 @@
 // Shows a transfer to the user: turns its progress into events, totals and the progress line.
 import * as Effect from "effect/Effect"
 import type { Entry } from "../../services/transfer/Manifest.ts"
-import type { Answer, LeftOut, SkipReason } from "../../services/transfer/Messages.ts"
+import type { Answer, LeftOut, Receipt, SkipReason } from "../../services/transfer/Messages.ts"
 import { TransferBusy, TransferIncomplete } from "../../services/transfer/TransferErrors.ts"
 import type { TransferProgress } from "../../services/transfer/TransferProgress.ts"
 import { Event } from "./events/index.ts"
@@ -37,6 +37,8 @@ interface Omission {
 interface TransferReportOptions {
   readonly dry: boolean
   readonly json: boolean
+  /** A file whose name is taken is skipped, and no failure. Default: false. */
+  readonly skips?: boolean
   /** Top-level names that a pull requested, "" for everything. The transfer fails without them. */
   readonly requested?: ReadonlyArray<string>
 }
@@ -45,6 +47,7 @@ export class TransferReport {
   readonly #emit: (event: Event) => Effect.Effect<void>
   readonly #dry: boolean
   readonly #json: boolean
+  readonly #skips: boolean
   readonly #requested: ReadonlyArray<string>
   #entries: ReadonlyArray<Entry> = []
   /** Outcomes of this session, by index. */
@@ -75,11 +78,12 @@ export class TransferReport {
 
   constructor(
     emit: (event: Event) => Effect.Effect<void>,
-    { dry, json, requested = [] }: TransferReportOptions
+    { dry, json, skips = false, requested = [] }: TransferReportOptions
   ) {
     this.#emit = emit
     this.#dry = dry
     this.#json = json
+    this.#skips = skips
     this.#requested = requested
   }
 
@@ -120,13 +124,18 @@ export class TransferReport {
           this.#allReceipts++
           if (this.#dry) return this.#plan(index, "same", path?.text)
           if (outcome === "same as") return this.#complete(index, "same", path?.text)
-          const final = outcome === "left" ? (this.#outcomes.get(index) ?? "failed") : outcome
-          return this.#complete(index, final, path?.text)
+          return this.#complete(index, this.#outcomeOfReceipt(index, outcome), path?.text)
         },
         { discard: true }
       ),
     diskFailed: (failed) =>
       this.#emitOnce(failed.message, Event.DiskFailed({ text: failed.message }))
+  }
+
+  #outcomeOfReceipt(index: number, outcome: Exclude<Receipt["outcome"], "same as">): Outcome {
+    if (outcome === "left") return this.#outcomes.get(index) ?? "failed"
+    // The name was free when the receiver answered: another transfer took it meanwhile.
+    return outcome === "exists" && this.#skips ? "skipped" : outcome
   }
 
   /** Forgets what an earlier session has reported: the next one reports it again. */

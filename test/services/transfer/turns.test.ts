@@ -90,7 +90,7 @@ describe("a large folder is read in turns", () => {
         tag: "0123abcd",
         policy: "refuse",
         dry: false,
-        progress: noProgress,
+        reportFailure: () => Effect.void,
         entries: [entryOf("file", "new", 1)],
         collisions: new Set()
       })
