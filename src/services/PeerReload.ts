@@ -57,22 +57,17 @@ export const follow = (
 ): Effect.Effect<PeerSessions, PeersInvalid, Scope.Scope> =>
   Effect.gen(function* () {
     const { peers, changes } = yield* AuthorizedPeers.follow(file, ruleOptions, reload)
-    const sessions = yield* PeerSessions.make(yield* PeerList.inTurns(peers))
+    const sessions = yield* PeerSessions.make(new PeerList(peers))
     const events = yield* Queue.sliding<ReloadEvent>(maxPendingEvents)
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(events), on)))
-    const put = (peers: ReadonlyArray<AuthorizedPeer>) =>
-      Effect.gen(function* () {
-        const ended = yield* sessions.replaceInTurns(yield* PeerList.inTurns(peers))
-        return ReloadEvent.Reloaded({ file, peers, ended })
-      })
+    const apply = Either.match({
+      onLeft: (fault: PeersInvalid) => ReloadEvent.Kept({ file, fault, keys: sessions.size }),
+      onRight: (peers: ReadonlyArray<AuthorizedPeer>) =>
+        ReloadEvent.Reloaded({ file, peers, ended: sessions.replace(new PeerList(peers)) })
+    })
     yield* Effect.forkScoped(
       Stream.runForEach(changes, (change) =>
-        Effect.gen(function* () {
-          const event = Either.isRight(change)
-            ? yield* put(change.right)
-            : ReloadEvent.Kept({ file, fault: change.left, keys: sessions.size })
-          yield* Queue.offer(events, event)
-        })
+        Effect.suspend(() => Queue.offer(events, apply(change)))
       )
     )
     return sessions

@@ -16,6 +16,8 @@ import * as PartialFile from "./PartialFile.ts"
 import { costOf, noCharge, type Charge, type Quota } from "./Quotas.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { Signal } from "./Signal.ts"
+import { diskFailed } from "./TransferErrors.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
 export interface DestinationCheckOptions {
   readonly directories: SafeDirectories
@@ -27,8 +29,7 @@ export interface DestinationCheckOptions {
   readonly quota?: Quota
   /** Memory of the session; default: no limit. */
   readonly memory?: Pick<SessionMemory, "reserve" | "release">
-  /** Called when the disk fails; does not complete if that ends the session. */
-  readonly reportFailure: (cause: unknown, path: string) => Effect.Effect<void>
+  readonly progress: TransferProgress
   readonly entries: ReadonlyArray<Entry>
   /** Entries whose path a file system may treat as that of another entry. */
   readonly collisions: ReadonlySet<number>
@@ -115,7 +116,7 @@ export class DestinationCheck {
     return Effect.catchAll(result, (cause) => {
       this.abandon()
       return Effect.as(
-        this.#options.reportFailure(cause, entry.path.text),
+        this.#options.progress.diskFailed(diskFailed(entry.path.text)(cause)),
         answerOnly(answerOf.get(cause.code ?? "") ?? "failed")
       )
     }).pipe(Effect.tap(({ digests }) => Effect.sync(() => this.#keepDigests(digests.length))))

@@ -201,8 +201,7 @@ const receivePush = (
       memory: session.memory,
       ...(quota === undefined ? {} : { quota }),
       progress: pushProgress(session, options),
-      pace: paceOf(session),
-      mayStore: () => peerSession?.isEnded() !== true
+      pace: paceOf(session)
     })
   })
 

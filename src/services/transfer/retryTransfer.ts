@@ -9,14 +9,13 @@ import {
   type OnPause,
   type Retry
 } from "../Retry.ts"
-import { resume } from "./TransferErrors.ts"
 
 /** A transfer was interrupted after it had begun. */
 export class TransferBroken extends Data.TaggedError("TransferBroken")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `${this.reason}; ${resume}`
+    return `${this.reason}; what arrived is kept: transfer again to resume`
   }
 }
 

@@ -220,11 +220,10 @@ class Splice<E> {
     this.#untouched = false
     const { length } = bytes
     this.#options.onBytes.toChannel(length)
-    if (!this.#channel.flow.writeNow(bytes)) {
+    if (!this.#channel.flow.write(bytes, () => this.#plain.release(bytes))) {
       this.#channelFull = true
       this.#plain.pause()
     }
-    this.#plain.release(bytes)
     this.#spend(length)
   }
 
