@@ -42,6 +42,9 @@ export interface ChannelStateOptions {
   readonly opening?: string
 }
 
+/** Size of a full socket read, in bytes. After a full read more bytes are probably ready. */
+const fullReadBytes = 64 * 1024
+
 export class ChannelState {
   readonly #peer: string
   /** True on a client whose handshake has shown that the server accepts its keys, before READY. */
@@ -71,7 +74,8 @@ export class ChannelState {
   #sent = 0
   #finSent = false
   #blocked = false
-  #isFlushScheduled = false
+  /** The function that scheduled the next flush. */
+  #flushScheduledBy: ((flush: () => void) => unknown) | undefined
   #pongPending = false
   readonly #waitingWriters = new Set<() => void>()
 
@@ -254,15 +258,12 @@ export class ChannelState {
     },
     write: (bytes, released) => {
       if (this.#writeError() !== undefined) return true
-      this.#sent += bytes.length
+      const { length } = bytes
+      this.#sent += length
       this.#outbound.data(bytes, released)
-      this.#scheduleFlush()
-      return !this.#blocked
-    },
-    writeNow: (bytes) => {
-      if (this.#writeError() !== undefined) return true
-      this.#sent += bytes.length
-      this.#outbound.dataNow(bytes)
+      // After a full read the socket has more bytes ready, which arrive before setImmediate. A
+      // flush at the end of this microtask would make a record of the last few bytes.
+      this.#scheduleFlush(length >= fullReadBytes ? setImmediate : queueMicrotask)
       return !this.#blocked
     },
     writeError: () => this.#writeError(),
@@ -355,18 +356,22 @@ export class ChannelState {
   }
 
   /**
-   * Schedules a flush at the end of this turn, so that its writes share a record. While the send
-   * buffer is full nothing is flushed.
+   * Schedules a flush, so that the writes of one turn share a record. While the send buffer is full
+   * nothing is flushed.
    */
-  #scheduleFlush(): void {
-    if (this.#blocked || this.#isFlushScheduled) return
-    this.#isFlushScheduled = true
-    queueMicrotask(this.#flushScheduled)
-  }
-
-  readonly #flushScheduled = (): void => {
-    this.#isFlushScheduled = false
-    if (!this.#blocked && this.#error === undefined) this.#outbound.flush()
+  #scheduleFlush(schedule: (flush: () => void) => unknown = queueMicrotask): void {
+    // A flush with queueMicrotask comes before one with setImmediate, and replaces it.
+    if (
+      this.#blocked ||
+      this.#flushScheduledBy === schedule ||
+      this.#flushScheduledBy === queueMicrotask
+    )
+      return
+    this.#flushScheduledBy = schedule
+    schedule(() => {
+      this.#flushScheduledBy = undefined
+      if (!this.#blocked && this.#error === undefined) this.#outbound.flush()
+    })
   }
 
   readonly #drain: Effect.Effect<void, ChannelError> = Effect.async((resume) => {

@@ -14,7 +14,6 @@ import * as PeerEdits from "../../src/peers/PeerEdits.ts"
 import { formatKnown } from "../../src/peers/Peers.ts"
 import * as KeyAnnouncement from "../../src/services/KeyAnnouncement.ts"
 import { sharedFolder } from "../fixtures/folder.ts"
-import { runs } from "../fixtures/sample.ts"
 
 const file = path.join(sharedFolder(), "known_peers")
 const address = "mail.example:8080"
@@ -234,7 +233,7 @@ const holds = (
           yield* check(world)
         }
       }),
-    { fastCheck: { numRuns: runs(20, 300) } }
+    { fastCheck: { numRuns: 60 } }
   ] as const
 }
 
