@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config"
 
 const asked = process.argv.find((arg) => arg.startsWith("--maxWorkers="))
 // Many tests wait: on two cores vitest would take one worker.
-const workers = asked === undefined ? 3 : Number(asked.split("=")[1])
+const workers = asked === undefined ? 4 : Number(asked.split("=")[1])
 
 export default defineConfig({
   test: {

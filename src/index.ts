@@ -91,6 +91,7 @@ export { PeersBusy } from "./peers/PeerLock.ts"
 export { PeerList } from "./peers/PeerList.ts"
 export {
   parseAuthorized,
+  parseAuthorizedInTurns,
   parseKnown,
   PeersInvalid,
   type AuthorizedPeer,
@@ -119,28 +120,15 @@ export type {
   IncomingMessage,
   MessageHandler
 } from "./services/messages/MessageHandler.ts"
-export { HandlingFailed, type Consequence, type Verdict } from "./services/inbox/Redelivery.ts"
-export {
-  failuresOf,
-  type Deferral,
-  type Depth,
-  type LeaseOptions,
-  type LeaseOrder,
-  type StoredMessage,
-  type StoredMessages
-} from "./services/inbox/StoredMessage.ts"
-export {
-  WorkEvent,
-  type Handle as HandleStored,
-  type WorkOptions
-} from "./services/inbox/Worker.ts"
+export type { Depth, StoredMessage, StoredMessages } from "./services/inbox/StoredMessage.ts"
 export type { Options as ExecOptions } from "./services/inbox/ExecInbox.ts"
 export { dial, type DialKeys, type DialOptions, type OnServerKeys } from "./services/Dial.ts"
 export * as FileService from "./services/transfer/FileService.ts"
 export * as FileClient from "./services/transfer/FileClient.ts"
 export { SafeDirectories } from "./services/transfer/SafeDirectory.ts"
 export { SafePath } from "./services/transfer/SafePath.ts"
-export { FileWalker, type SourceEntry } from "./services/transfer/FileWalker.ts"
+export { FileWalker } from "./services/transfer/FileWalker.ts"
+export type { SourceEntry } from "./services/transfer/SourceFile.ts"
 export type { Entry as FileEntry } from "./services/transfer/Manifest.ts"
 export { noProgress, type TransferProgress } from "./services/transfer/TransferProgress.ts"
 export { DiskFailed, TransferStopped } from "./services/transfer/TransferErrors.ts"

@@ -125,14 +125,15 @@ export const channel = room("channel", [
       ],
       ["    this.#preface = empty\n", ""],
       [
-        "while (this.#pending.length > 0 && (!this.#full || all))",
-        "while (this.#pending.length > 0)"
+        "while (this.#first < this.#pending.length && (!this.#full || all))",
+        "while (this.#first < this.#pending.length)"
       ],
       [
-        "while (this.#pending.length > 0 && (!this.#full || all))",
-        "while (this.#pending.length > 0 && !this.#full)",
+        "while (this.#first < this.#pending.length && (!this.#full || all))",
+        "while (this.#first < this.#pending.length && !this.#full)",
         { tests: ["channel/released"] }
       ],
+      ["    this.#first = 0\n", ""],
       ["batch.length < limits.recordsPerWrite", "batch.length <= limits.recordsPerWrite"],
       [
         "parts.push(zeros.subarray(0, plaintextBytes - headerBytes - bytes))",

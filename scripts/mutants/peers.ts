@@ -20,8 +20,8 @@ export const peers = room("peers", [
     tests: ["peers/peers"],
     mutants: [
       [
-        "    if (before !== undefined)\n        return { column: key.column",
-        "    if (false)\n        return { column: key.column"
+        "    if (before !== undefined)\n      return { column: key.column",
+        "    if (false)\n      return { column: key.column"
       ],
       ["return namesake === undefined || namesake.address === peer.address", "return true"],
       [
@@ -36,8 +36,22 @@ export const peers = room("peers", [
         "Buffer.compare(one.publicKey, other.publicKey) !== 0",
         "true",
         { tests: ["peers/knownPeers"] }
-      ]
+      ],
+      ["if (++number % itemsPerTurn === 0) yield", "++number", { tests: ["peers/turns"] }]
     ]
+  },
+  {
+    file: "inTurns.ts",
+    tests: ["peers/turns"],
+    mutants: [
+      ["return Effect.sync(() => clearImmediate(next))", "return Effect.void"],
+      ["else next = setImmediate(step)", "else step()"]
+    ]
+  },
+  {
+    file: "PeerList.ts",
+    tests: ["peers/turns"],
+    mutants: [["if (index % itemsPerTurn === itemsPerTurn - 1) yield", ""]]
   },
   {
     file: "PeerName.ts",

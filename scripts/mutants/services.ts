@@ -47,10 +47,21 @@ export const services = room("services", [
     tests: ["services/messages/replies"],
     mutants: [
       ["`${idKey(message)}${peer}`", "`${idKey(message)}`"],
-      ["ofPeer.count > limits.repliesPerPeer || ", ""],
-      [" || ofPeer.bytes > limits.bytesPerPeer", ""],
-      ["other[by] > one[by]", "other[by] < one[by]"],
-      ["while (this.#all.bytes > limits.bytes)", "while (false)"]
+      ["MutableList.length(ofPeer.keys) > limits.repliesPerPeer ||\n", ""],
+      ["||\n      ofPeer.bytes > limits.bytesPerPeer", ""],
+      ["this.#mostBytes.item", "ofPeer"],
+      ["while (this.#bytes > limits.bytes)", "while (false)"]
+    ]
+  },
+  {
+    file: "messages/Largest.ts",
+    tests: ["services/messages/largest"],
+    mutants: [
+      ["parent.size >= entry.size", "parent.size <= entry.size"],
+      ["child.size <= entry.size", "child.size >= entry.size"],
+      ["right.size > left.size", "right.size < left.size"],
+      ["      this.#write(parent, at)\n", ""],
+      ["if (last.item !== item) this.#place(last, position)", ""]
     ]
   },
   {

@@ -230,15 +230,6 @@ export const transfer = room("services/transfer", [
     file: "FileWalker.ts",
     tests: [`${unit}fileWalker`],
     mutants: [
-      [
-        "constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK",
-        "constants.O_RDONLY | constants.O_NONBLOCK"
-      ],
-      [
-        "constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK",
-        "constants.O_RDONLY | constants.O_NOFOLLOW"
-      ],
-      ["mtimeMicros(stats) === entry.mtime\n", "true\n"],
       ['if (this.#enclosing.includes(id)) return yield* this.#leaveOut("link", sent.text)', ""],
       ['if (!stats.isFile()) return yield* this.#leaveOut("special", sent.text)', ""],
       [
@@ -249,7 +240,6 @@ export const transfer = room("services/transfer", [
         "Names.targetProblem(target, sent.depth - 1) !== undefined",
         "Names.targetProblem(target, sent.depth) !== undefined"
       ],
-      ['=== 0 ? undefined : "unreadable"', "=== 0 ? undefined : undefined"],
       ["this.#manifestBytes > protocolLimits.manifestBytes", "false"],
       ["        !this.#memory.reserve(memory)\n", "        false\n"],
       ["!this.#memory.reserve(memoryOf(child))", "false"],
@@ -265,13 +255,31 @@ export const transfer = room("services/transfer", [
     ]
   },
   {
+    file: "SourceFile.ts",
+    tests: [`${unit}sourceFile`],
+    mutants: [
+      [
+        "constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK",
+        "constants.O_RDONLY | constants.O_NONBLOCK"
+      ],
+      [
+        "constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK",
+        "constants.O_RDONLY | constants.O_NOFOLLOW"
+      ],
+      ["      mtimeMicros(stats) === entry.mtime &&\n", ""],
+      ["      stats.ino === version.inode &&\n", ""],
+      [" &&\n      stats.ctimeNs === version.changed", ""],
+      ['=== 0 ? undefined : "unreadable"', "=== 0 ? undefined : undefined"]
+    ]
+  },
+  {
     file: "Digest.ts",
     tests: [`${unit}digest`],
     mutants: [
       ["sha256(bytes.length > 0 ? sha256(sha256(bytes)) : bytes)", "sha256(sha256(sha256(bytes)))"],
       ["this.#pieces.length === piecesPerBlock", "this.#pieces.length > piecesPerBlock"],
       ["length - (length % protocolLimits.blockBytes)", "length"],
-      ["if (piece.length === 0) return []", "if (piece.length === 0) return digest.blocks()"]
+      ["if (piece.length === 0) return false", "if (piece.length === 0) return true"]
     ]
   },
   {

@@ -209,9 +209,11 @@ const afterOf = (text: string, { index, 0: separator }: RegExpMatchArray): strin
 const keyRules: ReadonlyArray<Rule> = [
   // PEM: PKCS #8, OpenSSH, encrypted; the words of a PEM that a shell has split.
   matches(/-----\s*BEGIN|BEGIN [A-Z ]*PRIVATE|PRIVATE KEY-----|-----END/),
-  // Bech32: keys of Sealwire and age, even truncated; any other in full.
+  // Bech32: keys of Sealwire and age, even truncated; any other in full, unless it is hexadecimal.
   matches(/(?:sealwire-[a-z-]*|age-secret-key-[a-z-]*)1[02-9ac-hj-np-z]{6}/i),
-  matches(/[A-Z][A-Z0-9-]*1[02-9AC-HJ-NP-Z]{30}|\b[a-z][a-z-]*1[02-9ac-hj-np-z]{38}/),
+  matches(
+    /[A-Z][A-Z0-9-]*1(?![\dA-F]{30})[02-9AC-HJ-NP-Z]{30}|\b[a-z][a-z-]*1(?![\da-f]{38})[02-9ac-hj-np-z]{38}/
+  ),
   // Hexadecimal without separators.
   matches(/[0-9a-fA-F]{48}/),
   // A key or an initialization vector for openssl enc.

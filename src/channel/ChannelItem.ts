@@ -27,10 +27,16 @@ export interface ChannelFlow {
   /** Resumes delivery. */
   readonly resume: () => void
   /**
-   * Sends bytes. Returns false when the send buffer is full; the listener's `drained` follows. Does
-   * nothing after the channel has closed. Calls `released` when the memory may be reused.
+   * Sends bytes; writes of one turn share a record. Returns false when the send buffer is full; the
+   * listener's `drained` follows. Does nothing after the channel has closed. Calls `released` when
+   * the memory may be reused; the caller must not change it before.
    */
   readonly write: (bytes: Uint8Array, released?: () => void) => boolean
+  /**
+   * The same in records of their own, at once: the caller may change the bytes afterwards, as the
+   * flow of a socket does.
+   */
+  readonly writeNow: (bytes: Uint8Array) => boolean
   /** Returns the error that a write would fail with; undefined while writing is possible. */
   readonly writeError: () => ChannelError | undefined
   /** Sends a control message, as `Channel.sendControl`. */

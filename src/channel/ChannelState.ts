@@ -42,9 +42,6 @@ export interface ChannelStateOptions {
   readonly opening?: string
 }
 
-/** Size of a full socket read, in bytes. After a full read more bytes are probably ready. */
-const fullReadBytes = 64 * 1024
-
 export class ChannelState {
   readonly #peer: string
   /** True on a client whose handshake has shown that the server accepts its keys, before READY. */
@@ -74,8 +71,7 @@ export class ChannelState {
   #sent = 0
   #finSent = false
   #blocked = false
-  /** The function that scheduled the next flush. */
-  #flushScheduledBy: ((flush: () => void) => unknown) | undefined
+  #isFlushScheduled = false
   #pongPending = false
   readonly #waitingWriters = new Set<() => void>()
 
@@ -258,12 +254,15 @@ export class ChannelState {
     },
     write: (bytes, released) => {
       if (this.#writeError() !== undefined) return true
-      const { length } = bytes
-      this.#sent += length
+      this.#sent += bytes.length
       this.#outbound.data(bytes, released)
-      // After a full read the socket has more bytes ready, which arrive before setImmediate. A
-      // flush at the end of this microtask would make a record of the last few bytes.
-      this.#scheduleFlush(length >= fullReadBytes ? setImmediate : queueMicrotask)
+      this.#scheduleFlush()
+      return !this.#blocked
+    },
+    writeNow: (bytes) => {
+      if (this.#writeError() !== undefined) return true
+      this.#sent += bytes.length
+      this.#outbound.dataNow(bytes)
       return !this.#blocked
     },
     writeError: () => this.#writeError(),
@@ -356,22 +355,18 @@ export class ChannelState {
   }
 
   /**
-   * Schedules a flush, so that the writes of one turn share a record. While the send buffer is full
-   * nothing is flushed.
+   * Schedules a flush at the end of this turn, so that its writes share a record. While the send
+   * buffer is full nothing is flushed.
    */
-  #scheduleFlush(schedule: (flush: () => void) => unknown = queueMicrotask): void {
-    // A flush with queueMicrotask comes before one with setImmediate, and replaces it.
-    if (
-      this.#blocked ||
-      this.#flushScheduledBy === schedule ||
-      this.#flushScheduledBy === queueMicrotask
-    )
-      return
-    this.#flushScheduledBy = schedule
-    schedule(() => {
-      this.#flushScheduledBy = undefined
-      if (!this.#blocked && this.#error === undefined) this.#outbound.flush()
-    })
+  #scheduleFlush(): void {
+    if (this.#blocked || this.#isFlushScheduled) return
+    this.#isFlushScheduled = true
+    queueMicrotask(this.#flushScheduled)
+  }
+
+  readonly #flushScheduled = (): void => {
+    this.#isFlushScheduled = false
+    if (!this.#blocked && this.#error === undefined) this.#outbound.flush()
   }
 
   readonly #drain: Effect.Effect<void, ChannelError> = Effect.async((resume) => {

@@ -43,6 +43,8 @@ export class Outbound {
   #records = 0
   /** Parts of DATA, and complete records of the other types, in order. */
   #pending: Array<Uint8Array | PendingRecord> = []
+  /** Index of the first entry of `#pending` that is not sealed yet. */
+  #first = 0
   #pendingDataBytes = 0
   #pendingOtherBytes = 0
   /**
@@ -87,6 +89,15 @@ export class Outbound {
     if (this.#pendingDataBytes >= writeBytes) this.#sendFullRecords()
   }
 
+  /** Sends DATA at once, as far as the send buffer has room, and keeps a copy of the rest. */
+  dataNow(bytes: Uint8Array): void {
+    this.data(bytes)
+    this.flush()
+    const rest = this.#pending.at(-1)
+    if (rest instanceof Uint8Array && rest.buffer === bytes.buffer)
+      this.#pending[this.#pending.length - 1] = Uint8Array.from(rest)
+  }
+
   /** The send buffer of the flow has room again. */
   drained(): void {
     this.#full = false
@@ -111,31 +122,45 @@ export class Outbound {
    * of the stream, regardless of the room.
    */
   flush(all = false): void {
-    while (this.#pending.length > 0 && (!this.#full || all)) this.#send(this.#batch(false))
-    if (this.#pending.length === 0) this.#pendingOtherBytes = 0
+    while (this.#first < this.#pending.length && (!this.#full || all))
+      this.#send(this.#batch(false))
+    if (this.#first === this.#pending.length) this.#pendingOtherBytes = 0
   }
 
   /** Takes the next records, at most eight; with `fullOnly`, no short DATA record. */
   #batch(fullOnly: boolean): ReadonlyArray<PendingRecord> {
     const batch: Array<PendingRecord> = []
     while (batch.length < limits.recordsPerWrite) {
-      const first = this.#pending[0]
+      const first = this.#pending[this.#first]
       if (first === undefined || (fullOnly && this.#pendingDataBytes < protocolLimits.bodyBytes))
         break
       if (first instanceof Uint8Array) batch.push(this.#takeData())
       else {
-        this.#pending.shift()
+        this.#drop(1)
         batch.push(first)
       }
     }
     return batch
   }
 
+  /**
+   * Removes the first entries. The array moves once half of it is removed: moving it for each record
+   * would take quadratic time.
+   */
+  #drop(count: number): void {
+    // The garbage collector may have what is sealed.
+    for (const end = this.#first + count; this.#first < end; this.#first++)
+      this.#pending[this.#first] = empty
+    if (2 * this.#first < this.#pending.length) return
+    this.#pending.splice(0, this.#first)
+    this.#first = 0
+  }
+
   /** Takes the next parts of DATA as one record, without copying them. */
   #takeData(): PendingRecord {
     const body: Array<Uint8Array> = []
     let bytes = 0
-    let used = 0
+    let used = this.#first
     for (; used < this.#pending.length && bytes < protocolLimits.bodyBytes; used++) {
       const part = this.#pending[used]
       if (!(part instanceof Uint8Array)) break
@@ -152,7 +177,7 @@ export class Outbound {
       }
       if (released !== undefined) this.#sealed.push(released)
     }
-    this.#pending.splice(0, used)
+    this.#drop(used - this.#first)
     this.#pendingDataBytes -= bytes
     return { type: RecordType.Data, body, bytes }
   }

@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import * as FileWatcher from "../keys/FileWatcher.ts"
 import * as PeerFiles from "./PeerFiles.ts"
 import type { AnyOption } from "./OptionSpec.ts"
-import { parseAuthorized, PeersInvalid, type AuthorizedPeer } from "./Peers.ts"
+import { parseAuthorizedInTurns, PeersInvalid, type AuthorizedPeer } from "./Peers.ts"
 
 type Peers = ReadonlyArray<AuthorizedPeer>
 
@@ -22,7 +22,8 @@ export interface Followed {
 /**
  * Loads the file and follows it. The file is polled every 250 ms; each element of `reload` reads
  * it at once, and emits a list even if nothing changed. A rewrite with the same text emits nothing.
- * A missing file is an empty list at the start, and a fault later.
+ * A missing file is an empty list at the start, and a fault later. Long files are read in turns of
+ * the event loop.
  *
  * @example
  * const { peers, changes } = yield* AuthorizedPeers.follow("./authorized_peers", ruleOptions())
@@ -72,7 +73,7 @@ const nextVersion = (
 const load = (file: string, ruleOptions: ReadonlyArray<AnyOption>) =>
   Effect.gen(function* () {
     const text = yield* PeerFiles.read(file)
-    return { text, peers: yield* parseAuthorized(ruleOptions)(file, text) }
+    return { text, peers: yield* parseAuthorizedInTurns(ruleOptions, file, text) }
   })
 
 /** Fails for a missing file: a file that is replaced in two steps must not end every session. */

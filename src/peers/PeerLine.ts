@@ -41,9 +41,15 @@ export interface Fault {
   readonly detail: string
 }
 
-/** Splits a text into lines, without their ends (`\n` or `\r\n`). */
-export const linesOf = (text: string): ReadonlyArray<string> =>
-  text.split("\n").map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line))
+/** Yields the lines of a text, without their ends (`\n` or `\r\n`). */
+export function* linesOf(text: string): Generator<string, void> {
+  for (let start = 0, end = 0; end < text.length; start = end + 1) {
+    const found = text.indexOf("\n", start)
+    end = found < 0 ? text.length : found
+    const line = text.slice(start, end)
+    yield line.endsWith("\r") ? line.slice(0, -1) : line
+  }
+}
 
 /** Parses a line; undefined if it is blank or a comment. Whitespace is spaces and tabs. */
 export const parse = (line: string, number: number): Either.Either<PeerLine | undefined, Fault> => {

@@ -1,9 +1,11 @@
 // Parses and formats the lines of authorized_peers and known_peers. PEERS.md.
 import path from "node:path"
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as OptionSpec from "./OptionSpec.ts"
 import * as PeerLine from "./PeerLine.ts"
+import { atOnce, inTurns, itemsPerTurn, type Steps } from "./inTurns.ts"
 import * as PeerName from "./PeerName.ts"
 import * as Pin from "./Pin.ts"
 import * as PublicKey from "../keys/PublicKey.ts"
@@ -60,25 +62,43 @@ export type Parse<Peer> = (
  */
 export const parseAuthorized =
   (ruleOptions: ReadonlyArray<OptionSpec.AnyOption>): Parse<AuthorizedPeer> =>
-  (file, text) => {
-    const lines = new Map<string, number>()
-    const where = path.basename(file)
-    return each(file, text, (line) => {
-      const parts = partsOf(line, 0, ruleOptions, "public-key name")
-      if (Either.isLeft(parts)) return parts.left
-      const { key, publicKey, name, options } = parts.right
-      const before = lines.get(key.text)
-      if (before !== undefined)
-        return { column: key.column, detail: `duplicate key; it is on line ${before} too` }
-      lines.set(key.text, line.number)
-      return {
-        publicKey,
-        name: name.text,
-        rules: new Rules(`${where}:${line.number}`, options),
-        line: line.number
-      }
-    })
-  }
+  (file, text) =>
+    atOnce(authorizedSteps(ruleOptions, file, text))
+
+/**
+ * Parses authorized_peers as `parseAuthorized` does, in turns of the event loop: for a server,
+ * whose other work goes on.
+ */
+export const parseAuthorizedInTurns = (
+  ruleOptions: ReadonlyArray<OptionSpec.AnyOption>,
+  file: string,
+  text: string
+): Effect.Effect<ReadonlyArray<AuthorizedPeer>, PeersInvalid> =>
+  Effect.flatten(inTurns(() => authorizedSteps(ruleOptions, file, text)))
+
+const authorizedSteps = (
+  ruleOptions: ReadonlyArray<OptionSpec.AnyOption>,
+  file: string,
+  text: string
+) => {
+  const lines = new Map<string, number>()
+  const where = path.basename(file)
+  return each(file, text, (line) => {
+    const parts = partsOf(line, 0, ruleOptions, "public-key name")
+    if (Either.isLeft(parts)) return parts.left
+    const { key, publicKey, name, options } = parts.right
+    const before = lines.get(key.text)
+    if (before !== undefined)
+      return { column: key.column, detail: `duplicate key; it is on line ${before} too` }
+    lines.set(key.text, line.number)
+    return {
+      publicKey,
+      name: name.text,
+      rules: new Rules(`${where}:${line.number}`, options),
+      line: line.number
+    }
+  })
+}
 
 /**
  * Parses known_peers. A line is `options address public-key name`; a name belongs to one address,
@@ -89,8 +109,8 @@ export const parseAuthorized =
 export const parseKnown: Parse<KnownPeer> = (file, text) => {
   const lines = new Map<string, number>()
   const names = new Map<string, KnownPeer>()
-  const pins: Array<SpelledPeer> = []
-  return each(file, text, (line) => {
+  const pins = new Map<string, Array<SpelledPeer>>()
+  const steps = each(file, text, (line) => {
     const parts = partsOf(line, 1, Pin.options, "address public-key name")
     if (Either.isLeft(parts)) return parts.left
     const { first, key, publicKey, name, options } = parts.right
@@ -108,13 +128,15 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
       pin: Pin.fromOptions(options),
       line: line.number
     }
-    const other = pins.find((one) => isConflict(one, { ...peer, spelling: first.text }))
+    const ofAddress = pins.get(peer.address) ?? []
+    const other = ofAddress.find((one) => isConflict(one, { ...peer, spelling: first.text }))
     if (other !== undefined)
       return {
         column: first.column,
         detail: `the same address as ${other.spelling} on line ${other.line}, with another key; one of the two is not the server's: remove it`
       }
-    pins.push({ ...peer, spelling: first.text })
+    ofAddress.push({ ...peer, spelling: first.text })
+    pins.set(peer.address, ofAddress)
     const namesake = names.get(peer.name)
     if (namesake === undefined) names.set(peer.name, peer)
     return namesake === undefined || namesake.address === peer.address
@@ -124,11 +146,11 @@ export const parseKnown: Parse<KnownPeer> = (file, text) => {
           detail: `this name is already used on line ${namesake.line}, for another address`
         }
   })
+  return atOnce(steps)
 }
 
 /** True for two pins of one address that could not know of each other. */
 const isConflict = (one: SpelledPeer, other: SpelledPeer): boolean =>
-  one.address === other.address &&
   one.spelling !== other.spelling &&
   one.name !== other.name &&
   one.pin.revoked === undefined &&
@@ -194,21 +216,23 @@ const noKey = (word: PeerLine.Word | undefined): string => {
   return `${text} is not a public key (sealwire1…)`
 }
 
-const each = <A extends object>(
+function* each<A extends object>(
   file: string,
   text: string,
   read: (line: PeerLine.PeerLine) => A | PeerLine.Fault
-): Either.Either<ReadonlyArray<A>, PeersInvalid> => {
+): Steps<Either.Either<ReadonlyArray<A>, PeersInvalid>> {
   const found: Array<A> = []
-  for (const [index, written] of PeerLine.linesOf(text).entries()) {
-    const line = PeerLine.parse(written, index + 1)
+  let number = 0
+  for (const written of PeerLine.linesOf(text)) {
+    if (++number % itemsPerTurn === 0) yield
+    const line = PeerLine.parse(written, number)
     const peer = Either.isLeft(line)
       ? line.left
       : line.right === undefined
         ? undefined
         : read(line.right)
     if (peer === undefined) continue
-    if ("detail" in peer) return Either.left(new PeersInvalid({ file, line: index + 1, ...peer }))
+    if ("detail" in peer) return Either.left(new PeersInvalid({ file, line: number, ...peer }))
     found.push(peer)
   }
   return Either.right(found)

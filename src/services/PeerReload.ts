@@ -57,17 +57,22 @@ export const follow = (
 ): Effect.Effect<PeerSessions, PeersInvalid, Scope.Scope> =>
   Effect.gen(function* () {
     const { peers, changes } = yield* AuthorizedPeers.follow(file, ruleOptions, reload)
-    const sessions = yield* PeerSessions.make(new PeerList(peers))
+    const sessions = yield* PeerSessions.make(yield* PeerList.inTurns(peers))
     const events = yield* Queue.sliding<ReloadEvent>(maxPendingEvents)
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(events), on)))
-    const apply = Either.match({
-      onLeft: (fault: PeersInvalid) => ReloadEvent.Kept({ file, fault, keys: sessions.size }),
-      onRight: (peers: ReadonlyArray<AuthorizedPeer>) =>
-        ReloadEvent.Reloaded({ file, peers, ended: sessions.replace(new PeerList(peers)) })
-    })
+    const put = (peers: ReadonlyArray<AuthorizedPeer>) =>
+      Effect.gen(function* () {
+        const ended = yield* sessions.replaceInTurns(yield* PeerList.inTurns(peers))
+        return ReloadEvent.Reloaded({ file, peers, ended })
+      })
     yield* Effect.forkScoped(
       Stream.runForEach(changes, (change) =>
-        Effect.suspend(() => Queue.offer(events, apply(change)))
+        Effect.gen(function* () {
+          const event = Either.isRight(change)
+            ? yield* put(change.right)
+            : ReloadEvent.Kept({ file, fault: change.left, keys: sessions.size })
+          yield* Queue.offer(events, event)
+        })
       )
     )
     return sessions

@@ -4,6 +4,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { AuthorizedClient } from "../channel/Handshake.ts"
 import type { OptionSpec } from "../peers/OptionSpec.ts"
+import { atOnce, inTurns, itemsPerTurn, type Steps } from "../peers/inTurns.ts"
 import type { PeerList } from "../peers/PeerList.ts"
 import type { AuthorizedPeer } from "../peers/Peers.ts"
 import * as Rules from "../peers/Rules.ts"
@@ -131,17 +132,34 @@ export class PeerSessions {
 
   /** Puts a new list in force. Ends the sessions that it does not allow; returns their number. */
   replace(list: PeerList): number {
+    return atOnce(this.#replaceSteps(list))
+  }
+
+  /**
+   * Does the same in turns of the event loop. The list is in force at once for new connections and
+   * sessions.
+   */
+  replaceInTurns(list: PeerList): Effect.Effect<number> {
+    return inTurns(() => this.#replaceSteps(list))
+  }
+
+  *#replaceSteps(list: PeerList): Steps<number> {
     this.#list = list
-    const names = new Set(list.all.map(({ name }) => name))
-    for (const name of this.#buckets.keys()) if (!names.has(name)) this.#buckets.delete(name)
     const all = [...this.#sessions.values()].flatMap((sessions) => [...sessions])
-    this.#sessions.clear()
     let ended = 0
-    for (const session of all) {
+    for (const [index, session] of all.entries()) {
+      if (index % itemsPerTurn === itemsPerTurn - 1) yield
+      // It may have been closed in the meantime.
+      if (!this.#remove(session)) continue
       // The client may have another name now.
       session.peer = list.find(session.peer.publicKey) ?? session.peer
       this.#add(session)
       if (this.#recheck(session)) ended++
+    }
+    let buckets = 0
+    for (const name of this.#buckets.keys()) {
+      if (++buckets % itemsPerTurn === 0) yield
+      if (!list.hasName(name)) this.#buckets.delete(name)
     }
     return ended
   }
@@ -191,9 +209,7 @@ export class PeerSessions {
           : new Expelled({ peer: session.peer.name, reason: session.endReason }),
       close: () => {
         session.stopTimer()
-        const sessions = this.#sessions.get(session.peer.name)
-        sessions?.delete(session)
-        if (sessions?.size === 0) this.#sessions.delete(session.peer.name)
+        this.#remove(session)
       }
     }
   }
@@ -202,6 +218,14 @@ export class PeerSessions {
     const { name } = session.peer
     const sessions = this.#sessions.get(name) ?? new Set()
     this.#sessions.set(name, sessions.add(session))
+  }
+
+  /** Returns false if the session is closed. */
+  #remove(session: OpenSession): boolean {
+    const sessions = this.#sessions.get(session.peer.name)
+    const wasOpen = sessions?.delete(session) === true
+    if (sessions?.size === 0) this.#sessions.delete(session.peer.name)
+    return wasOpen
   }
 
   #refusal(peer: AuthorizedPeer, from: string, service: string | undefined): string | undefined {

@@ -10,13 +10,28 @@ import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { connectToFirst, connectToName, elsewhere } from "./ConnectAttempts.ts"
 import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
-import type { ConnectOptions } from "./Transport.ts"
+import * as SharedReads from "./SharedReads.ts"
+import type { ConnectOptions, Transport } from "./Transport.ts"
 import { ConnectFailed, type ConnectFailure } from "./TransportErrors.ts"
 
-/** Transport.Shape.connect. */
-export const connect = (
+/** What a program may choose about sockets. */
+export interface NetOptions {
+  /** Reads into the shared buffer. Default: where Node can. For tests of the other way. */
+  readonly sharesReads?: boolean
+}
+
+/** Makes the transport of TCP and Unix sockets. */
+export const make = ({
+  sharesReads = SharedReads.isPossible
+}: NetOptions = {}): Transport.Shape => ({
+  connect: (address, options = {}) => connectWith(address, options, sharesReads),
+  listen: (address, handler, options) => listenWith(address, handler, options, sharesReads)
+})
+
+const connectWith = (
   address: Address,
-  options: ConnectOptions = {}
+  options: ConnectOptions,
+  sharesReads: boolean
 ): Effect.Effect<Connection, ConnectFailed, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
@@ -33,7 +48,7 @@ export const connect = (
             limits.connectDeadline,
             () => connectFailed(address, "ETIMEDOUT"),
             (resume) => {
-              cancel = attempt(address, options, (result) =>
+              cancel = attempt(address, options, sharesReads, (result) =>
                 resume(
                   result instanceof net.Socket
                     ? Effect.succeed(result)
@@ -46,8 +61,7 @@ export const connect = (
         // Also after an interruption that came when the socket was just connected.
         () => Effect.sync(() => cancel())
       )
-      const wire = wireOf(socket, format(address))
-      return yield* fromWire(wire)
+      return yield* fromWire(new SocketWire(socket, format(address), sharesReads))
     })
   )
 
@@ -56,10 +70,14 @@ export const fromSocket = (
   socket: net.Socket,
   peer: string
 ): Effect.Effect<Connection, never, Scope.Scope> =>
-  Effect.suspend(() => fromWire(wireOf(socket, peer)))
+  Effect.suspend(() => fromWire(new SocketWire(socket, peer, false)))
 
-/** Transport.Shape.listen. */
-export const listen = <R>(requested: Address, handler: Handler<R>, options?: ListenOptions) =>
+const listenWith = <R>(
+  requested: Address,
+  handler: Handler<R>,
+  options: ListenOptions | undefined,
+  sharesReads: boolean
+) =>
   Effect.gen(function* () {
     const address: Address = requested._tag === "Unix" ? unix(requested.path) : requested
     // Finalizers run in reverse order: the server socket closes first, then connections drain.
@@ -68,7 +86,10 @@ export const listen = <R>(requested: Address, handler: Handler<R>, options?: Lis
       const peer = peerAddress(socket, address)
       // The peer's address is unknown when it has already disconnected.
       if (peer === undefined) socket.destroy()
-      else accept(wireOf(socket, peer))
+      else {
+        const adopted = sharesReads ? SharedReads.adopt(socket, socketOptions) : undefined
+        accept(new SocketWire(adopted ?? socket, peer, adopted !== undefined))
+      }
     }
     // Binding can be interrupted: it may have to resolve a name.
     const server = yield* Effect.uninterruptibleMask((restore) =>
@@ -94,12 +115,14 @@ const socketOptions = { allowHalfOpen: true, ...buffering }
 const attempt = (
   address: Connectable,
   { loopbackOnly = false }: ConnectOptions,
+  sharesReads: boolean,
   done: (result: net.Socket | NodeJS.ErrnoException) => void
-): (() => void) =>
-  address._tag === "Unix"
+): (() => void) => {
+  const reads = sharesReads ? SharedReads.connecting : {}
+  return address._tag === "Unix"
     ? connectToFirst(
         [socketPath(address.path)],
-        (path) => net.connect({ path, ...socketOptions }).pause(),
+        (path) => net.connect({ path, ...socketOptions, ...reads }).pause(),
         done
       )
     : connectToName(
@@ -114,38 +137,57 @@ const attempt = (
                 noDelay: true,
                 keepAlive: true,
                 keepAliveInitialDelay: limits.keepAliveDelayMillis,
-                ...socketOptions
+                ...socketOptions,
+                ...reads
               })
               .pause()
         },
         done
       )
+}
 
-const wireOf = (socket: net.Socket, peer: string): Wire => {
-  // Added at once: an 'error' event without a listener ends the process.
-  socket.on("error", () => {})
-  return {
-    stream: socket,
-    peer,
-    ownsChunks: true,
-    // Read on demand: a socket that is still connecting has no local address yet.
-    get local() {
-      const { localAddress, localPort } = socket
-      return localAddress === undefined || localPort === undefined
-        ? undefined
-        : format(tcp(unmapped(localAddress), localPort))
-    },
-    reset: () => {
-      // Unix sockets have no reset. While a FIN is in flight libuv fails a reset with EINVAL, and
-      // the handle would leak.
-      const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
-      if (ending || socket.remoteFamily === undefined) socket.destroy()
-      else socket.resetAndDestroy()
-    },
-    endError: () => endError(socket),
-    isResetByPeer: () => isResetByPeer(socket)
+/** A socket as a wire: one object, because a server has many. */
+class SocketWire implements Wire {
+  readonly stream: net.Socket
+  readonly peer: string
+  readonly sharesReads: boolean
+  readonly ownsChunks = true
+
+  constructor(socket: net.Socket, peer: string, sharesReads: boolean) {
+    // Added at once: an 'error' event without a listener ends the process.
+    socket.on("error", ignore)
+    this.stream = socket
+    this.peer = peer
+    this.sharesReads = sharesReads
+  }
+
+  /** Read on demand: a socket that is still connecting has no local address yet. */
+  get local(): string | undefined {
+    const { localAddress, localPort } = this.stream
+    return localAddress === undefined || localPort === undefined
+      ? undefined
+      : format(tcp(unmapped(localAddress), localPort))
+  }
+
+  reset(): void {
+    const socket = this.stream
+    // Unix sockets have no reset. While a FIN is in flight libuv fails a reset with EINVAL, and
+    // the handle would leak.
+    const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
+    if (ending || socket.remoteFamily === undefined) socket.destroy()
+    else socket.resetAndDestroy()
+  }
+
+  endError(): Error | undefined {
+    return endError(this.stream)
+  }
+
+  isResetByPeer(): boolean {
+    return isResetByPeer(this.stream)
   }
 }
+
+const ignore = () => {}
 
 /**
  * Reports a reset that libuv has presented as an end. When bytes precede a reset, libuv sees
@@ -214,3 +256,6 @@ const failures: Readonly<Record<string, ConnectFailure>> = {
 
 const connectFailed = (address: Address, code: string) =>
   new ConnectFailed({ address: format(address), reason: failures[code] ?? "other", code })
+
+/** Transport.Shape over the sockets of this system. */
+export const { connect, listen } = make()

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs"
 export const limits = {
   /** Bytes read ahead of the reader, per connection. */
   readAheadBytes: 256 * 1024,
+  /** Most bytes of one read of a socket: the buffer that all sockets of a process share. */
+  readBytes: 256 * 1024,
   /**
    * Chunks read ahead, per connection: each costs about 100 bytes of overhead, and a peer may send
    * single bytes.

@@ -98,7 +98,10 @@ describe("ordinary text", () => {
       () => randomBytes(10).toString("base64url"),
       () => `2001:db8:${(randomBytes(12).toString("hex").match(/..../g) ?? []).join(":")}`,
       () => `[2001:db8:${(randomBytes(12).toString("hex").match(/..../g) ?? []).join(":")}]:8080`,
-      () => `/nix/store/${randomBytes(20).toString("hex")}-sealwire-0.1.0/bin/sealwire`
+      () => `/nix/store/${randomBytes(20).toString("hex")}-sealwire-0.1.0/bin/sealwire`,
+      // Hexadecimal that has the form of bech32.
+      () => `f1${randomBytes(19).toString("hex").replace(/[1b]/g, "0")}`,
+      () => `F1${randomBytes(15).toString("hex").replace(/[1b]/g, "0")}`.toUpperCase()
     ]
     for (let count = 0; count < 500; count++)
       for (const make of names) {

@@ -115,3 +115,25 @@ it("a record that fails authentication ends the input for good", () => {
     )
   expect(received).toEqual([])
 })
+
+it("a write in memory that is used again: what can be sent is sealed at once, the rest copied", () => {
+  const [send, receive] = cipherPair()
+  const wire: Array<Uint8Array> = []
+  const out = new Outbound(send, noPadding, (bytes) => wire.push(Buffer.from(bytes)) < 0)
+  const memory = Buffer.alloc(12 * protocolLimits.bodyBytes + 5, 1)
+  out.data(Buffer.from("before"))
+  out.dataNow(memory)
+  memory.fill(2)
+  // The send buffer is full: eight records went out.
+  expect(out.pendingBytes).toBeGreaterThan(3 * protocolLimits.bodyBytes)
+  out.dataNow(memory.subarray(7))
+  memory.fill(3)
+  out.drained()
+  out.flush(true)
+  const expected = Buffer.concat([
+    Buffer.from("before"),
+    Buffer.alloc(memory.length, 1),
+    Buffer.alloc(memory.length - 7, 2)
+  ])
+  expect(contentOf(wire, new Inbound(receive)).equals(expected)).toBe(true)
+})

@@ -207,17 +207,18 @@ describe("identities", () => {
       expect(result.code).toBe(4)
       rmSync(box.path(".config/sealwire/known_peers"), { force: true })
     }
+    await server.until("both reasons", (it) => refusals(it).length >= 2)
+    // Those that followed the first of each reason are reported as a count at the end.
+    server.kill("SIGTERM")
+    await server.ended()
+    const counts = new Map<unknown, number>()
+    for (const { reason, count = 1 } of refusals(server))
+      counts.set(reason, (counts.get(reason) ?? 0) + Number(count))
     // After a failure the client of a pinned server connects once more without its key, to find the reason: the third connection.
-    await server.until("the refusals", (it) => refusals(it).length >= 3)
-    expect(
-      refusals(server)
-        .map(({ reason }) => reason)
-        .toSorted()
-    ).toEqual([
-      "it closed the connection",
-      "its key is not in authorized_peers",
-      "its key is not in authorized_peers"
-    ])
+    expect(Object.fromEntries(counts)).toEqual({
+      "it closed the connection": 1,
+      "its key is not in authorized_peers": 2
+    })
     expect(messagesOf(server)).toEqual([])
   })
 

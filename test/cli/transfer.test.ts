@@ -22,6 +22,7 @@ import { bin, eventsOf, it, within, type Box, type Running } from "./Sealwire.ts
 import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const MiB = 1024 * 1024
+const kept = "complete files and 8 MiB blocks of larger ones are kept: transfer again to resume"
 const hasScript = existsSync("/usr/bin/script")
 
 /** Starts a server with --files, on a free port or the given one. */
@@ -211,6 +212,47 @@ describe("push and pull", () => {
     expect(readdirSync(box.path("all")).toSorted()).toEqual([".hidden", "docs"])
   })
 
+  it("two paths that get one name here are refused, or one of them is reported", async ({
+    box
+  }) => {
+    const server = await serve(box)
+    const from = ["--from", server.address]
+    for (const folder of ["a", "b"]) {
+      mkdirSync(box.path(`store/${folder}`))
+      box.write(`store/${folder}/x`, folder)
+    }
+    mkdirSync(box.path("here"))
+    const into = ["--into", "here"]
+    expect(await box.run(["pull", "a/x", "b/x", ...from, ...into])).toEqual({
+      code: 2,
+      stdout: Buffer.alloc(0),
+      stderr:
+        "sealwire: b/x: has the same name here as a/x; pull each into its own folder: --into DIR\n"
+    })
+    expect(readdirSync(box.path("here"))).toEqual([])
+    expect(await box.run(["pull", "a/x", "./a/x", ...from, ...into])).toMatchObject({ code: 0 })
+    expect(box.read("here/x").toString()).toBe("a")
+    // The server chooses the other names.
+    mkdirSync(box.path("all"))
+    box.write("store/x", "top")
+    const all = await box.run(["pull", ".", "a/x", ...from, "--into", "all"])
+    expect(all).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /1 of 6 files failed: a\/x: another file of this transfer has this name\n$/
+      ) as unknown
+    })
+    expect(box.read("all/x").toString()).toBe("top")
+    mkdirSync(box.path("other"))
+    box.write("other/x", "other")
+    expect(
+      await box.run(["push", "here/x", "other/x", "--to", server.address, "--overwrite"])
+    ).toMatchObject({
+      code: 2,
+      stderr: "sealwire: other/x: has the same name on the server as here/x; push them one by one\n"
+    })
+  })
+
   it("accept standard input, --as and --limit", async ({ box }) => {
     const server = await serve(box)
     const to = ["--to", server.address]
@@ -308,7 +350,7 @@ describe("push and pull", () => {
     const ended = await push.ended()
     expect(ended).toMatchObject({
       code: 7,
-      stderr: `sealwire: ${server.address} closed the channel: it is shutting down; what arrived is kept: transfer again to resume\n`
+      stderr: `sealwire: ${server.address} closed the channel: it is shutting down; complete files and 8 MiB blocks of larger ones are kept: transfer again to resume\n`
     })
     const { stderr } = await server.ended()
     expect(stderr).not.toContain("is shutting down")
@@ -445,10 +487,12 @@ it.skipIf(!canMount)(
     const server = await serve(box, { folder: "./disk" })
     expect(await box.run(["push", "big", "--to", server.address])).toMatchObject({
       code: 7,
-      stderr: `sealwire: no space left on the disk of ${server.address}; what arrived is kept: transfer again to resume\n`
+      stderr: `sealwire: no space left on the disk of ${server.address}; complete files and 8 MiB blocks of larger ones are kept: transfer again to resume\n`
     })
     await server.until("the line of the server", ({ stderr }) =>
-      /no space left on the disk; what arrived is kept/.test(stderr)
+      /no space left on the disk; complete files and 8 MiB blocks of larger ones are kept/.test(
+        stderr
+      )
     )
     expect(partialBytes(box.path("disk"))).toBeGreaterThan(8 * MiB)
     rmSync(box.path("disk/ballast"))
@@ -464,7 +508,64 @@ it.skipIf(!canMount)(
     const pull = await box.run(["pull", "big", "--from", source.address, "--into", "./disk"])
     expect(pull).toMatchObject({ code: 7 })
     expect(pull.stderr.split("\n").at(-2)).toBe(
-      "sealwire: big: no space left on the disk; what arrived is kept: transfer again to resume"
+      "sealwire: big: no space left on the disk; complete files and 8 MiB blocks of larger ones are kept: transfer again to resume"
     )
+  }
+)
+
+it.skipIf(!canMount)(
+  "a full disk keeps the small files that are complete, and more room brings the rest",
+  async ({ box, skip }) => {
+    const disk = smallDisk(box, "1m")
+    if (disk === undefined) return skip("no file system can be mounted here")
+    const resize = (size: string) =>
+      execFileSync("mount", ["-o", `remount,size=${size}`, "tmpfs", disk])
+    const names = Array.from({ length: 100 }, (_, index) => `${index}`)
+    const content = (name: string) => Buffer.alloc(20_000, name)
+    const complete = () => {
+      const found = names.filter((name) => existsSync(`${disk}/many/${name}`))
+      for (const name of found)
+        expect(Buffer.compare(box.read(`disk/many/${name}`), content(name))).toBe(0)
+      return found
+    }
+    for (const folder of ["many", "source/many"]) mkdirSync(box.path(folder), { recursive: true })
+    for (const name of names)
+      for (const folder of ["many", "source/many"])
+        writeFileSync(box.path(`${folder}/${name}`), content(name))
+
+    const server = await serve(box, { folder: "./disk" })
+    const source = await serve(box, { folder: "./source" })
+    const push = ["push", "many", "--to", server.address, "--json"]
+    const pull = ["pull", "many", "--from", source.address, "--into", "./disk", "--json"]
+    for (const command of [push, pull]) {
+      const full = await box.run(command)
+      expect(full).toMatchObject({ code: 7 })
+      expect(full.stderr).toContain(`; ${kept}`)
+      const stored = complete()
+      // About 40 files of 5 pages each.
+      expect(stored.length).toBeGreaterThan(20)
+      const count = (stdout: Buffer, outcome: string) =>
+        eventsOf(stdout).filter((event) => event.outcome === outcome).length
+      expect(count(full.stdout, "stored")).toBe(stored.length)
+      resize("10m")
+      const rest = await box.run(command)
+      expect(rest).toMatchObject({ code: 0 })
+      expect(count(rest.stdout, "unchanged")).toBe(stored.length)
+      expect(complete()).toEqual(names)
+      rmSync(`${disk}/many`, { recursive: true })
+      resize("1m")
+    }
+    // What a command buffers for itself is not kept.
+    mkdirSync(`${disk}/tmp`)
+    expect(
+      await box.run(["push", "-", "--as", "in", "--to", source.address], {
+        stdin: randomBytes(2 * MiB),
+        env: { TMPDIR: `${disk}/tmp` }
+      })
+    ).toMatchObject({
+      code: 7,
+      stderr: `sealwire: standard input, buffered in ${disk}/tmp (TMPDIR): no space left on the disk\n`
+    })
+    expect(readdirSync(`${disk}/tmp`)).toEqual([])
   }
 )

@@ -185,6 +185,17 @@ describe(sampled("detects every changed byte of a file of 40 KB"), () => {
     }
   })
 
+  it("in its version: a later one is named", async () => {
+    const file = await encryptToBuffer(Recipients.FileKey({ key }), plaintext)
+    const versionAt = Prelude.magic.length - 1
+    const version = (file[versionAt] ?? 0) + 1
+    file[versionAt] = version
+    expect(await decryptBuffer(file, fileKey(key))).toMatchObject({
+      error: { _tag: "FileFromNewer", version },
+      released: 0
+    })
+  })
+
   it("in the payload, after releasing only authentic plaintext", async () => {
     const file = await encryptToBuffer(Recipients.FileKey({ key }), plaintext)
     const prelude = Prelude.decode(file.subarray(0, Prelude.lengthOf(file)))

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Stream from "effect/Stream"
 import { Secret } from "../../src/bytes/Secret.ts"
-import { chunkBytes } from "../../src/files/Cobblestone.ts"
+import { chunkBytes, tagBytes } from "../../src/files/Cobblestone.ts"
 import * as EncryptedFile from "../../src/files/EncryptedFile.ts"
 import * as Input from "../../src/files/Input.ts"
 import { JobState, batchRunner, type ChunkJob } from "../../src/files/workers/ChunkJob.ts"
@@ -59,6 +59,21 @@ it.effect.each(lengths)("a file of %i bytes round-trips on disk", (length) =>
     expect(counter.current()).toBe(length)
     yield* decryptFile(at("sealed"), at("again"))
     expect(content.equals(readFileSync(at("again")))).toBe(true)
+  })
+)
+
+it.effect("a file on disk that ends within the tag of its last chunk is truncated", () =>
+  Effect.gen(function* () {
+    writeFileSync(at("plain"), randomBytes(2 * chunkBytes + 77))
+    yield* encryptFile(at("plain"), at("sealed"))
+    const sealed = readFileSync(at("sealed"))
+    const lastChunkAt = sealed.length - 77 - tagBytes
+    for (const left of [0, 1, tagBytes - 1]) {
+      writeFileSync(at("sealed"), sealed.subarray(0, lastChunkAt + left))
+      expect(yield* Effect.flip(decryptFile(at("sealed"), at("again")))).toMatchObject({
+        _tag: "FileTruncated"
+      })
+    }
   })
 )
 

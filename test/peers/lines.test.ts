@@ -28,7 +28,7 @@ it("a byte order mark, tabs and CR LF are ignored", () => {
 })
 
 it("only the end of a line is cut off", () => {
-  expect(linesOf("a\r\nb\rc\n\n")).toEqual(["a", "b\rc", "", ""])
+  expect([...linesOf("a\r\nb\rc\n\n")]).toEqual(["a", "b\rc", "", ""])
 })
 
 it.each([

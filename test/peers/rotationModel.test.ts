@@ -14,6 +14,7 @@ import * as PeerEdits from "../../src/peers/PeerEdits.ts"
 import { formatKnown } from "../../src/peers/Peers.ts"
 import * as KeyAnnouncement from "../../src/services/KeyAnnouncement.ts"
 import { sharedFolder } from "../fixtures/folder.ts"
+import { runs } from "../fixtures/sample.ts"
 
 const file = path.join(sharedFolder(), "known_peers")
 const address = "mail.example:8080"
@@ -233,7 +234,7 @@ const holds = (
           yield* check(world)
         }
       }),
-    { fastCheck: { numRuns: 60 } }
+    { fastCheck: { numRuns: runs(20, 300) } }
   ] as const
 }
 

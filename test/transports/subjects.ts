@@ -2,7 +2,9 @@
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { tcp, unix } from "../../src/transports/Address.ts"
+import * as Net from "../../src/transports/Net.ts"
 import { Transport } from "../../src/transports/index.ts"
 import type { TransportSubject } from "../../src/testing/TransportSubject.ts"
 import { scopedFolder } from "../fixtures/folder.ts"
@@ -48,6 +50,10 @@ export const subjects: ReadonlyArray<Subject> = [
     unusedAddress: unix(join(tmpdir(), "sealwire-nobody", "s")),
     unusedReason: "no such socket",
     supportsReset: false
+  },
+  {
+    ...overTcp("Net, TCP, each read in memory of its own", "127.0.0.1"),
+    layer: Layer.succeed(Transport, Net.make({ sharesReads: false }))
   },
   overMemory("Memory"),
   overMemory("Memory cut into 7 bytes", 7),

@@ -2,6 +2,7 @@ import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { shown } from "../../bytes/excerpt.ts"
 import * as FileClient from "../../services/transfer/FileClient.ts"
 import { SafePath } from "../../services/transfer/SafePath.ts"
 import { SourceRefused } from "../../services/transfer/TransferErrors.ts"
@@ -52,6 +53,12 @@ export const pull = commandSpec(
             : SafePath.parse(name.replace(/^\.\//, "").replace(/\/+$/, ""))
         if (typeof path === "string")
           return yield* new SourceRefused({ path: name, detail: `cannot be requested: ${path}` })
+        const same = paths.find((other) => other.name === path.name && other.text !== path.text)
+        if (same !== undefined && path.depth > 0)
+          return yield* new SourceRefused({
+            path: name,
+            detail: `has the same name here as ${shown(same.text)}; pull each into its own folder: --into DIR`
+          })
         paths.push(path)
       }
       if (paths.includes(SafePath.root) && Option.isNone(into))
@@ -66,6 +73,7 @@ export const pull = commandSpec(
       }
       yield* runTransfer(given, {
         verb: "pulled",
+        policy,
         requested: paths.map((path) => path.name),
         session: (channel, common) =>
           Effect.mapError(FileClient.pull(channel, { ...request, ...common }), (error) =>

@@ -49,6 +49,7 @@ export const push = commandSpec(
       const entries = sources.map(({ entry }) => entry)
       yield* runTransfer(given, {
         verb: "pushed",
+        policy,
         leftOut,
         session: (channel, common) =>
           Effect.gen(function* () {

@@ -9,7 +9,7 @@ import * as Dial from "../../services/Dial.ts"
 import { opening } from "../../services/Service.ts"
 import type { CommonOptions } from "../../services/transfer/FileClient.ts"
 import { retryTransfer } from "../../services/transfer/retryTransfer.ts"
-import type { LeftOut } from "../../services/transfer/Messages.ts"
+import type { LeftOut, Policy } from "../../services/transfer/Messages.ts"
 import { name as fileService } from "../../services/transfer/rules.ts"
 import * as Address from "../../transports/Address.ts"
 import { retryPolicy } from "../arguments/options.ts"
@@ -32,6 +32,7 @@ interface Transfer<E> {
   readonly verb: "pushed" | "pulled"
   /** Top-level names that a pull requests, "" for everything. */
   readonly requested?: ReadonlyArray<string>
+  readonly policy: Policy
   /** Files that a push does not send. */
   readonly leftOut?: ReadonlyArray<LeftOut>
   /** Runs one session. */
@@ -41,14 +42,19 @@ interface Transfer<E> {
 /** Completes when every file is durable at the receiver. */
 export const runTransfer = <E extends { readonly _tag: string; readonly message: string }>(
   { dryRun: dry, limit, retry, padding, json, ...serverFlags }: TransferFlags,
-  { verb, requested = [], leftOut = [], session }: Transfer<E>
+  { verb, requested = [], policy, leftOut = [], session }: Transfer<E>
 ) =>
   Effect.gen(function* () {
     const report = yield* Report
     const emit = (event: Event) => report.emit(event, { json, wire: false, exact: false })
     const server = yield* ServerFlags.prepare(serverFlags, emit)
     const address = Address.format(serverFlags.to)
-    const transferReport = new TransferReport(emit, { dry, json, requested })
+    const transferReport = new TransferReport(emit, {
+      dry,
+      json,
+      skips: policy === "skip",
+      requested
+    })
     yield* Effect.forEach(leftOut, (omission) => transferReport.leftOut(omission), {
       discard: true
     })
@@ -57,7 +63,10 @@ export const runTransfer = <E extends { readonly _tag: string; readonly message:
       server,
       (options) => Dial.dial({ ...options, padding }, opening(fileService)),
       (channel) =>
-        Effect.zipRight(Effect.scoped(session(channel, common)), transferReport.failIfBusy)
+        Effect.sync(() => transferReport.startSession()).pipe(
+          Effect.zipRight(Effect.scoped(session(channel, common))),
+          Effect.zipRight(transferReport.failIfBusy)
+        )
     )
     yield* retryTransfer(attempt, retryPolicy(retry), transferReport, ({ message }, millis) =>
       emit(Event.RetryScheduled({ address, reason: message, millis }))

@@ -6,11 +6,12 @@ import path from "node:path"
 import { pipeline } from "node:stream/promises"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { FileWalker, type SourceEntry } from "../../services/transfer/FileWalker.ts"
+import { FileWalker } from "../../services/transfer/FileWalker.ts"
 import type { LeftOut, LeftOutReason, LinkPolicy } from "../../services/transfer/Messages.ts"
 import * as Names from "../../services/transfer/Names.ts"
 import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../services/transfer/SafePath.ts"
+import type { SourceEntry } from "../../services/transfer/SourceFile.ts"
 import {
   diskFailed,
   SourceRefused,

@@ -39,8 +39,7 @@ const services: ReadonlyArray<{
   { path: ["serve"] },
   { path: ["tunnel"] },
   { path: ["classic", "serve"], without: "--once" },
-  { path: ["inbox", "take"], with: "--wait", without: "--count" },
-  { path: ["inbox", "work"] }
+  { path: ["inbox", "take"], with: "--wait", without: "--count" }
 ]
 
 /** True for a command that SIGTERM ends in good order: a server, a tunnel, a worker. */

@@ -35,12 +35,9 @@ export interface Snapshot {
   readonly total: { readonly sessions: number; readonly refused: number; readonly failed: number }
   /** The sums of all sessions, open ones included, by service. */
   readonly counted: Readonly<Record<string, Readonly<Counters>>>
-  /**
-   * The pending messages in the inbox, the arrival of the oldest, and the dead letters, or why the
-   * inbox is unavailable.
-   */
+  /** The messages in the inbox and the arrival of the oldest, or why the inbox is unavailable. */
   readonly inbox?:
-    | { readonly messages: number; readonly oldest?: number; readonly dead: number }
+    | { readonly messages: number; readonly oldest?: number }
     | { readonly fault: string }
 }
 
@@ -157,14 +154,13 @@ const counterRows = (table: Table, counters: Readonly<Counters> = {}): ReadonlyA
   Object.entries(table).map(([name, metric]) => [metric, counters[name] ?? 0])
 
 const inboxRows = ({ inbox, at }: Snapshot): ReadonlyArray<Row> => {
-  const { readable, messages, oldest, dead } = metrics.inbox
+  const { readable, messages, oldest } = metrics.inbox
   if (inbox === undefined) return []
   if ("fault" in inbox) return [[readable, 0]]
   return [
     [readable, 1],
     [messages, inbox.messages],
-    [oldest, inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000],
-    [dead, inbox.dead]
+    [oldest, inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000]
   ]
 }
 
@@ -238,7 +234,6 @@ const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): NonNullable<Snapshot["i
     ? { fault: printable(inbox.fault) }
     : {
         messages: Number(inbox.messages),
-        dead: Number(inbox.dead ?? 0),
         ...(inbox.oldest === undefined ? {} : { oldest: time(inbox.oldest) })
       }
 

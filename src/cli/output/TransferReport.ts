@@ -1,7 +1,7 @@
 // Shows a transfer to the user: turns its progress into events, totals and the progress line.
 import * as Effect from "effect/Effect"
 import type { Entry } from "../../services/transfer/Manifest.ts"
-import type { Answer, LeftOut, SkipReason } from "../../services/transfer/Messages.ts"
+import type { Answer, LeftOut, Receipt, SkipReason } from "../../services/transfer/Messages.ts"
 import { TransferBusy, TransferIncomplete } from "../../services/transfer/TransferErrors.ts"
 import type { TransferProgress } from "../../services/transfer/TransferProgress.ts"
 import { Event } from "./events/index.ts"
@@ -27,9 +27,18 @@ const outcomeOfSkip = (reason: SkipReason): Outcome =>
 const plannedAction = (reason: SkipReason): string =>
   reason === "dry" ? "send" : reason === "other" ? "exists" : reason
 
+/** Something that is not in the manifest, or did not arrive. */
+interface Omission {
+  /** For display only, unless it is that of an entry. */
+  readonly path: string
+  readonly outcome: Outcome
+}
+
 interface TransferReportOptions {
   readonly dry: boolean
   readonly json: boolean
+  /** A file whose name is taken is skipped, and no failure. Default: false. */
+  readonly skips?: boolean
   /** Top-level names that a pull requested, "" for everything. The transfer fails without them. */
   readonly requested?: ReadonlyArray<string>
 }
@@ -38,6 +47,7 @@ export class TransferReport {
   readonly #emit: (event: Event) => Effect.Effect<void>
   readonly #dry: boolean
   readonly #json: boolean
+  readonly #skips: boolean
   readonly #requested: ReadonlyArray<string>
   #entries: ReadonlyArray<Entry> = []
   /** Outcomes of this session, by index. */
@@ -56,18 +66,24 @@ export class TransferReport {
   #omissionLines = 0
   /** Keys of events that are emitted once, however many sessions repeat them. */
   readonly #emitted = new Set<string>()
-  /** Entries that did not arrive, by path. */
-  readonly #failed = new Map<string, Outcome>()
+  /** The warnings of all sessions and of this one: how often each was given. */
+  readonly #warned = new Map<string, number>()
+  #warnedNow = new Map<string, number>()
+  /** What a push does not send, whatever its sessions do. */
+  readonly #notSent: Array<Omission> = []
+  /** What the sender of a pull has left out in this session. */
+  #leftOut: Array<Omission> = []
   /** The actions of a dry run, by index: emitted at the end, in order. */
   readonly #planned = new Map<number, { readonly what: string; readonly as?: string }>()
 
   constructor(
     emit: (event: Event) => Effect.Effect<void>,
-    { dry, json, requested = [] }: TransferReportOptions
+    { dry, json, skips = false, requested = [] }: TransferReportOptions
   ) {
     this.#emit = emit
     this.#dry = dry
     this.#json = json
+    this.#skips = skips
     this.#requested = requested
   }
 
@@ -79,7 +95,7 @@ export class TransferReport {
   /** Callbacks for the transfer. */
   readonly observer: TransferProgress = {
     planned: (entries) => this.#start(entries),
-    leftOut: (leftOut) => this.leftOut(leftOut),
+    leftOut: (leftOut) => this.#omit(this.#leftOut, leftOut),
     answered: (index, answer) =>
       Effect.suspend(() => {
         if (answer === "made") return this.#dry ? this.#plan(index, "make") : Effect.void
@@ -108,13 +124,24 @@ export class TransferReport {
           this.#allReceipts++
           if (this.#dry) return this.#plan(index, "same", path?.text)
           if (outcome === "same as") return this.#complete(index, "same", path?.text)
-          const final = outcome === "left" ? (this.#outcomes.get(index) ?? "failed") : outcome
-          return this.#complete(index, final, path?.text)
+          return this.#complete(index, this.#outcomeOfReceipt(index, outcome), path?.text)
         },
         { discard: true }
       ),
     diskFailed: (failed) =>
       this.#emitOnce(failed.message, Event.DiskFailed({ text: failed.message }))
+  }
+
+  #outcomeOfReceipt(index: number, outcome: Exclude<Receipt["outcome"], "same as">): Outcome {
+    if (outcome === "left") return this.#outcomes.get(index) ?? "failed"
+    // The name was free when the receiver answered: another transfer took it meanwhile.
+    return outcome === "exists" && this.#skips ? "skipped" : outcome
+  }
+
+  /** Forgets what an earlier session has reported: the next one reports it again. */
+  startSession(): void {
+    this.#leftOut = []
+    this.#warnedNow = new Map()
   }
 
   #start(entries: ReadonlyArray<Entry>): Effect.Effect<void> {
@@ -176,7 +203,7 @@ export class TransferReport {
       this.#currentIndex = index
       // The retry or the last line reports it.
       if (outcome === "busy") return Effect.void
-      if (outcomes[outcome].isFailure) return this.#fail(entry.path.text, outcome)
+      if (outcomes[outcome].isFailure) return this.#warn(entry.path.text, outcome)
       // Making an event for each of a hundred thousand files costs more than sending them.
       if (!this.#json && as === undefined) return Effect.void
       return entry.kind === "file"
@@ -192,24 +219,29 @@ export class TransferReport {
     })
   }
 
-  /** Reports something that is not in the manifest. */
-  leftOut({ reason, path }: LeftOut): Effect.Effect<void> {
-    if (this.#requested.includes(path))
-      return this.#fail(path, reason === "missing" ? "none" : reason)
-    return outcomes[reason].isFailure ? this.#fail(path, reason) : this.#warn(path, reason)
+  /** Reports something that a push does not send. */
+  leftOut(leftOut: LeftOut): Effect.Effect<void> {
+    return this.#omit(this.#notSent, leftOut)
   }
 
-  #fail(path: string, outcome: Outcome): Effect.Effect<void> {
-    this.#failed.set(path, outcome)
-    return this.#warn(path, outcome)
+  #omit(omissions: Array<Omission>, { reason, path }: LeftOut): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const isRequested = this.#requested.includes(path)
+      const outcome = isRequested && reason === "missing" ? "none" : reason
+      omissions.push({ path, outcome })
+      return this.#warn(path, outcome)
+    })
   }
 
+  /** Warns once of each omission. Several may look the same: the path is what is shown of it. */
   #warn(path: string, outcome: Outcome): Effect.Effect<void> {
     return Effect.suspend(() => {
       const key = `${outcome} ${path}`
-      if (this.#emitted.has(key)) return Effect.void
+      const now = (this.#warnedNow.get(key) ?? 0) + 1
+      this.#warnedNow.set(key, now)
+      if (now <= (this.#warned.get(key) ?? 0)) return Effect.void
       if (this.#omissionLines++ >= limits.omissionLines && !this.#json) return Effect.void
-      this.#emitted.add(key)
+      this.#warned.set(key, now)
       return this.#emit(Event.EntryOmitted({ path, outcome }))
     })
   }
@@ -223,19 +255,13 @@ export class TransferReport {
         yield* Effect.logWarning(`and ${more.toLocaleString("en-US")} more like these`)
       if (!this.#dry) yield* this.#emit(Event.TransferEnded({ verb, address, ...this.#totals }))
       // The last session decides: what failed in an earlier one may have succeeded since.
-      const failures = [...this.#outcomes].flatMap(([index, outcome]) =>
+      const failures: Array<Omission> = [...this.#outcomes].flatMap(([index, outcome]) =>
         outcomes[outcome].isFailure
           ? [{ path: this.#entries[index]?.path.text ?? "", outcome }]
           : []
       )
-      const inManifest = new Set(this.#entries.map(({ path }) => path.text))
       const done = this.#outcomes.size - failures.length
-      // A server may omit a requested name without a LEFTOUT frame.
-      for (const name of this.#requested)
-        if (name !== "" && !inManifest.has(name) && !this.#failed.has(name))
-          yield* this.#fail(name, "none")
-      for (const [path, outcome] of this.#failed)
-        if (!inManifest.has(path)) failures.push({ path, outcome })
+      failures.push(...(yield* this.#missing))
       const [first] = failures
       if (first === undefined) return
       return yield* new TransferIncomplete({
@@ -245,6 +271,29 @@ export class TransferReport {
         next: nextStepFor(failures.map(({ outcome }) => outcome)),
         dry: this.#dry
       })
+    })
+  }
+
+  /**
+   * Returns what was asked for and is not in the manifest. A path of LEFTOUT is for people: it says
+   * why something is missing, and never that something is there.
+   */
+  get #missing(): Effect.Effect<ReadonlyArray<Omission>> {
+    return Effect.gen(this, function* () {
+      const omissions = [...this.#notSent, ...this.#leftOut]
+      const inManifest = new Set(this.#entries.map(({ path }) => path.text))
+      const names = new Set(this.#requested.filter((name) => name !== "" && !inManifest.has(name)))
+      const requested: Array<Omission> = []
+      for (const path of names) {
+        const found = omissions.find((omission) => omission.path === path)
+        // A server may omit a requested name without a LEFTOUT frame.
+        if (found === undefined) yield* this.#warn(path, "none")
+        requested.push(found ?? { path, outcome: "none" })
+      }
+      const others = omissions.filter(
+        (omission) => outcomes[omission.outcome].isFailure && !requested.includes(omission)
+      )
+      return [...requested, ...others]
     })
   }
 

@@ -1,7 +1,5 @@
 import * as Hex from "../../bytes/Hex.ts"
-import { failuresOf, type StoredMessage } from "../../services/inbox/StoredMessage.ts"
-
-const time = (millis: number): string => new Date(millis).toISOString()
+import type { StoredMessage } from "../../services/inbox/StoredMessage.ts"
 
 /** The JSON fields of a stored message, without its text. */
 export const storedMessageFields = ({
@@ -11,20 +9,13 @@ export const storedMessageFields = ({
   receivedAt,
   size,
   attempts,
-  uncounted,
-  leaseUntil,
-  retryAt,
-  error,
-  deadAt
+  leaseUntil
 }: StoredMessage) => ({
   id: Hex.encode(id),
   peer: name,
   peerKey: peer,
-  receivedAt: time(receivedAt),
+  receivedAt: new Date(receivedAt).toISOString(),
   bytes: size,
   attempts,
-  ...(error === undefined ? {} : { failures: failuresOf({ attempts, uncounted }), error }),
-  ...(leaseUntil === 0 ? {} : { leaseUntil: time(leaseUntil) }),
-  ...(retryAt === 0 ? {} : { retryAt: time(retryAt) }),
-  ...(deadAt === undefined ? {} : { deadAt: time(deadAt) })
+  ...(leaseUntil === 0 ? {} : { leaseUntil: new Date(leaseUntil).toISOString() })
 })

@@ -18,15 +18,7 @@ import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as MemoryInbox from "./MemoryInbox.ts"
 import { redactUrl } from "./redactUrl.ts"
-import * as Redelivery from "./Redelivery.ts"
-import type {
-  LeaseOptions,
-  LeaseOrder,
-  MessageStore,
-  StoredMessage,
-  StoredMessages
-} from "./StoredMessage.ts"
-import * as Worker from "./Worker.ts"
+import type { MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
 
 /** Stores or handles the messages of a server. */
 export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
@@ -71,27 +63,17 @@ export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
   static consume(
     options: ConsumeOptions = {}
   ): Stream.Stream<LeasedMessage, InboxRefused, InboxMessages> {
-    return consume(options)
+    return Stream.flatMap(consumeBatches(options), Stream.fromIterable)
   }
 
   /**
-   * Handles pending messages as `WorkOptions` says: several at a time, each under a lease that is
-   * renewed, with pauses after failures and dead letters after too many.
-   *
-   * @example
-   * yield* Inbox.work(
-   *   ({ text }) =>
-   *     Effect.mapError(deliver(text), ({ message }) =>
-   *       new HandlingFailed({ reason: message, verdict: "failed" })
-   *     ),
-   *   { wait: true, concurrency: 4 }
-   * )
+   * Streams pending messages as `consume` does, in the batches in which they were leased. With
+   * `InboxMessages.acknowledge` a consumer acknowledges a whole batch in one transaction.
    */
-  static work<R>(
-    handle: Worker.Handle<R>,
-    options: Worker.WorkOptions = {}
-  ): Effect.Effect<void, InboxRefused, InboxMessages | R> {
-    return Effect.flatMap(InboxMessages, (messages) => Worker.work(messages, handle, options))
+  static consumeBatches(
+    options: ConsumeOptions = {}
+  ): Stream.Stream<ReadonlyArray<LeasedMessage>, InboxRefused, InboxMessages> {
+    return consumeBatches(options)
   }
 
   /** The message handler of a server that gives messages to the inbox. */
@@ -142,15 +124,6 @@ export interface LeasedMessage extends StoredMessage {
   readonly ack: Effect.Effect<void, InboxRefused>
   /** Ends the lease without acknowledging: the message may be redelivered at once. */
   readonly nack: Effect.Effect<void, InboxRefused>
-  /**
-   * Ends the lease after a failed attempt: the message is redelivered after a pause, or becomes a
-   * dead letter. Returns which.
-   */
-  readonly fail: (
-    failure: Pick<Redelivery.HandlingFailed, "reason" | "verdict">
-  ) => Effect.Effect<Redelivery.Consequence, InboxRefused>
-  /** Starts the lease again. Returns false if it is lost: another consumer may have the message. */
-  readonly renew: Effect.Effect<boolean, InboxRefused>
 }
 
 /** The options of `Inbox.consume`. */
@@ -167,53 +140,41 @@ export interface ConsumeOptions {
    * first. Default: 1.
    */
   readonly batch?: number
-  /** Which messages of one peer are delivered. Default: `none`. */
-  readonly order?: LeaseOrder
-  /**
-   * Failed attempts after which a message is a dead letter. An attempt counts as failed when it
-   * ended with `fail`, and when its lease expired. Default: `limits.attempts`.
-   */
-  readonly attempts?: number
+  /** Maximum number of messages in total. No message beyond it is leased. Default: no limit. */
+  readonly count?: number
 }
 
-const consume = ({
-  lease = limits.lease,
+const consumeBatches = ({
+  lease = "1 minute",
   wait = false,
   batch = 1,
-  order = "none",
-  attempts = limits.attempts
-}: ConsumeOptions): Stream.Stream<LeasedMessage, InboxRefused, InboxMessages> =>
+  count = Number.POSITIVE_INFINITY
+}: ConsumeOptions): Stream.Stream<ReadonlyArray<LeasedMessage>, InboxRefused, InboxMessages> =>
   Stream.unwrap(
     Effect.map(InboxMessages, (messages) => {
-      const options: LeaseOptions = {
-        count: Math.min(batch, limits.leaseMessages),
-        millis: Duration.toMillis(lease),
-        order
-      }
-      const next = Effect.flatMap(Redelivery.lease(messages, options, attempts), (leased) => {
-        if (leased.messages.length + leased.dead.length > 0)
-          return Effect.succeed(
-            leased.messages.map((stored) =>
-              leasedMessage(messages, stored, options.millis, attempts)
-            )
-          )
-        return wait ? Effect.as(Effect.sleep(limits.pollInterval), []) : Effect.fail(Option.none())
+      const millis = Duration.toMillis(lease)
+      let left = count
+      const next = Effect.gen(function* () {
+        const leased = yield* messages.lease({
+          count: Math.min(batch, left, limits.leaseMessages),
+          millis
+        })
+        left -= leased.length
+        if (leased.length === 0 && !wait) return yield* Effect.fail(Option.none())
+        if (leased.length === 0) yield* Effect.sleep(limits.pollInterval)
+        return leased.map((stored) => leasedMessage(messages, stored))
       })
       return Stream.repeatEffectOption(
-        Effect.mapError(next, (error) => ("retry" in error ? Option.some(error) : error))
-      ).pipe(Stream.flatMap(Stream.fromIterable))
+        Effect.mapError(
+          Effect.suspend(() => (left > 0 ? next : Effect.fail(Option.none()))),
+          (error) => ("retry" in error ? Option.some(error) : error)
+        )
+      ).pipe(Stream.filter(({ length }) => length > 0))
     })
   )
 
-const leasedMessage = (
-  messages: StoredMessages,
-  stored: StoredMessage,
-  millis: number,
-  attempts: number
-): LeasedMessage => ({
+const leasedMessage = (messages: StoredMessages, stored: StoredMessage): LeasedMessage => ({
   ...stored,
   ack: messages.acknowledge([stored.sequence]),
-  nack: messages.release(stored),
-  fail: (failure) => Redelivery.fail(messages, stored, failure, attempts),
-  renew: messages.renew(stored, millis)
+  nack: messages.release(stored)
 })

@@ -1,12 +1,13 @@
 // The SQL statements of an inbox, for SQLite and PostgreSQL. INBOX.md.
 import { randomUUID } from "node:crypto"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as GroupCommit from "./GroupCommit.ts"
 import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { senderId } from "../messages/MessageHandler.ts"
-import type { LeaseOrder, MessageStore, StoredMessage } from "./StoredMessage.ts"
+import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
 
 /** The differences between the two databases. */
 export interface Dialect {
@@ -18,7 +19,7 @@ export interface Dialect {
   readonly bytes: string
   /**
    * An expression for the milliseconds since 1970, by the database's clock, which all servers and
-   * consumers share. It has one value in a statement: an index can be searched for it.
+   * consumers share.
    */
   readonly now: string
   /** The clause that makes concurrent consumers skip each other's rows. */
@@ -32,11 +33,6 @@ export type Run = (
   statement: string,
   parameters?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
-
-// The conditions of the indexes, word for word: a database uses an index only then.
-const pending = "done_at IS NULL AND dead_at IS NULL"
-const leased = `taken_by IS NOT NULL AND ${pending}`
-const dead = "dead_at IS NOT NULL AND done_at IS NULL"
 
 /**
  * The statements that migrate each version of the tables to the next. Released migrations never
@@ -64,22 +60,7 @@ const migrations = ({
     )`,
     "CREATE INDEX sealwire_inbox_waiting ON sealwire_inbox (sequence) WHERE done_at IS NULL"
   ],
-  [
-    `ALTER TABLE sealwire_inbox ADD COLUMN uncounted ${integer} NOT NULL DEFAULT 0`,
-    "ALTER TABLE sealwire_inbox ADD COLUMN error TEXT",
-    `ALTER TABLE sealwire_inbox ADD COLUMN dead_at ${integer}`,
-    // Earlier attempts were not told apart: none of them counts as failed.
-    "UPDATE sealwire_inbox SET uncounted = attempts WHERE done_at IS NULL AND attempts > 0",
-    // A lease that was released kept the name of its consumer.
-    "UPDATE sealwire_inbox SET taken_by = NULL WHERE done_at IS NULL AND lease_until = 0",
-    "DROP INDEX sealwire_inbox_waiting",
-    `CREATE INDEX sealwire_inbox_pending ON sealwire_inbox (sequence) WHERE ${pending}`,
-    `CREATE INDEX sealwire_inbox_ready ON sealwire_inbox (lease_until, sequence) WHERE ${pending}`,
-    `CREATE INDEX sealwire_inbox_peers ON sealwire_inbox (peer, lease_until, sequence) WHERE ${pending}`,
-    `CREATE INDEX sealwire_inbox_leased ON sealwire_inbox (peer, lease_until) WHERE ${leased}`,
-    `CREATE INDEX sealwire_inbox_dead ON sealwire_inbox (sequence) WHERE ${dead}`,
-    "CREATE INDEX sealwire_inbox_done ON sealwire_inbox (done_at) WHERE done_at IS NOT NULL"
-  ]
+  ["CREATE INDEX sealwire_inbox_done ON sealwire_inbox (done_at) WHERE done_at IS NOT NULL"]
 ]
 
 /**
@@ -117,8 +98,7 @@ interface NewRow {
   readonly text: Uint8Array
 }
 
-const columns =
-  "sequence, peer, name, id, received_at, size, text, lease_until, taken_by, attempts, uncounted, error, dead_at"
+const columns = "sequence, peer, name, id, received_at, size, text, lease_until, attempts"
 
 /** Converts a row of SQLite, or of PostgreSQL, which returns 64-bit integers as text. */
 const storedMessage = (row: Row): StoredMessage => ({
@@ -129,13 +109,8 @@ const storedMessage = (row: Row): StoredMessage => ({
   receivedAt: Number(row.received_at),
   size: Number(row.size),
   text: bytesOf(row.text),
-  // Without a consumer, `lease_until` is the end of a pause.
-  leaseUntil: row.taken_by == null ? 0 : Number(row.lease_until),
-  retryAt: row.taken_by == null ? Number(row.lease_until) : 0,
-  attempts: Number(row.attempts),
-  uncounted: Number(row.uncounted),
-  error: row.error == null ? undefined : String(row.error),
-  deadAt: row.dead_at == null ? undefined : Number(row.dead_at)
+  leaseUntil: Number(row.lease_until),
+  attempts: Number(row.attempts)
 })
 
 /** Converts the value of a column of bytes. */
@@ -145,7 +120,7 @@ export const bytesOf = (value: unknown): Uint8Array =>
 
 export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { now } = dialect
+    const { now, skipLocked } = dialect
     const insert = insertStatement(dialect)
     const commit = yield* GroupCommit.make((rows: ReadonlyArray<NewRow>) =>
       Effect.asVoid(
@@ -163,21 +138,6 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
       )
     )
     const consumer = randomUUID()
-    const lease = leaseStatements(dialect)
-    /** Changes a message that this consumer has leased, if the lease is not lost. */
-    const changeLease = (
-      { sequence, attempts }: StoredMessage,
-      change: string,
-      parameters: ReadonlyArray<unknown>
-    ) => {
-      // SQLite numbers parameters as they appear.
-      const nth = (index: number) => `$${parameters.length + index}`
-      return run(
-        `UPDATE sealwire_inbox SET ${change} WHERE sequence = ${nth(1)} AND taken_by = ${nth(2)}
-        AND attempts = ${nth(3)} AND done_at IS NULL RETURNING sequence`,
-        [...parameters, sequence, consumer, attempts]
-      )
-    }
     const select = (statement: string, parameters: ReadonlyArray<unknown>) =>
       Effect.map(run(statement, parameters), (rows) => rows.map(storedMessage))
 
@@ -188,10 +148,10 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
           messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text }))
         )
       },
-      list: ({ limit, textBytes, dead: isDead = false }) =>
+      list: ({ limit, textBytes }) =>
         select(
           `SELECT ${columns.replace("text", "SUBSTR(text, 1, $1) AS text")} FROM sealwire_inbox
-          WHERE ${isDead ? dead : pending} ORDER BY sequence LIMIT $2`,
+          WHERE done_at IS NULL ORDER BY sequence LIMIT $2`,
           [textBytes, limit]
         ),
       find: (idPrefix) =>
@@ -201,146 +161,100 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
         ),
       depth: Effect.map(
         run(
-          `SELECT ${countOf(pending)} AS messages, ${countOf(dead)} AS dead,
-            (SELECT received_at FROM sealwire_inbox WHERE ${pending} ORDER BY sequence LIMIT 1) AS oldest`
+          `SELECT
+            (SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.countedMessages}) AS some) AS messages,
+            (SELECT received_at FROM sealwire_inbox WHERE done_at IS NULL ORDER BY sequence LIMIT 1) AS oldest`
         ),
         ([row]) => ({
           messages: Number(row?.messages),
-          oldest: row?.oldest == null ? undefined : Number(row.oldest),
-          dead: Number(row?.dead)
+          oldest: row?.oldest == null ? undefined : Number(row.oldest)
         })
       ),
-      lease: ({ count, millis, order = "none" }) =>
+      lease: ({ count, millis }) =>
         Effect.map(
-          select(lease[order], [
-            Math.min(count, limits.leaseMessages),
-            millis,
-            consumer,
-            limits.leaseBytes
-          ]),
+          select(
+            `WITH free AS MATERIALIZED (
+              SELECT sequence, size FROM sealwire_inbox
+              WHERE done_at IS NULL AND lease_until <= ${now} ORDER BY sequence LIMIT $1 ${skipLocked}
+            ), summed AS (SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM free)
+            UPDATE sealwire_inbox SET lease_until = ${now} + $2, taken_by = $3, attempts = attempts + 1
+            WHERE sequence IN (SELECT sequence FROM summed WHERE before <= $4)
+            RETURNING ${columns}`,
+            [Math.min(count, limits.leaseMessages), millis, consumer, limits.leaseBytes]
+          ),
           // RETURNING has no order.
           (leased) => leased.toSorted((one, other) => one.sequence - other.sequence)
         ),
-      renew: (stored, millis) =>
-        Effect.map(
-          changeLease(stored, `lease_until = ${now} + $1`, [millis]),
-          (renewed) => renewed.length > 0
-        ),
-      release: (stored) =>
+      release: ({ sequence, attempts }) =>
         Effect.asVoid(
-          changeLease(stored, "lease_until = 0, taken_by = NULL, uncounted = uncounted + 1", [])
-        ),
-      defer: (stored, { error, millis, counts }) =>
-        Effect.asVoid(
-          changeLease(
-            stored,
-            `lease_until = ${now} + $1, taken_by = NULL, error = $2, uncounted = uncounted + $3`,
-            [millis, error, counts ? 0 : 1]
+          run(
+            "UPDATE sealwire_inbox SET lease_until = 0 WHERE sequence = $1 AND taken_by = $2 AND attempts = $3",
+            [sequence, consumer, attempts]
           )
         ),
-      bury: (stored, error) =>
-        Effect.asVoid(
-          changeLease(stored, `dead_at = ${now}, lease_until = 0, taken_by = NULL, error = $1`, [
-            error
-          ])
-        ),
-      retry: (which) => {
-        const revive = (condition: string, parameters: ReadonlyArray<number>) =>
-          Effect.map(
-            run(
-              `UPDATE sealwire_inbox SET dead_at = NULL, lease_until = 0, uncounted = attempts
-              WHERE ${condition} RETURNING sequence`,
-              parameters
-            ),
-            ({ length }) => length
-          )
-        return which === "dead"
-          ? revive(dead, [])
-          : Effect.map(
-              Effect.forEach(which, (sequence) =>
-                revive("sequence = $1 AND taken_by IS NULL AND done_at IS NULL", [sequence])
-              ),
-              (changed) => changed.reduce((sum, count) => sum + count, 0)
-            )
-      },
       // The row stays, so that a message that is sent again is recognised as a duplicate.
       acknowledge: (sequences) =>
         Effect.forEach(
-          sequences,
-          (sequence) =>
+          Chunk.chunksOf(Chunk.unsafeFromArray(sequences), limits.transactionMessages),
+          (some) =>
             run(
-              `UPDATE sealwire_inbox SET done_at = ${now}, text = $1 WHERE sequence = $2 AND done_at IS NULL`,
-              [Buffer.alloc(0), sequence]
+              `UPDATE sealwire_inbox SET done_at = ${now}, text = $1
+              WHERE sequence IN (${Array.from(some, (_, index) => `$${index + 2}`).join()}) AND done_at IS NULL`,
+              [Buffer.alloc(0), ...some]
             ),
           { discard: true }
         ),
-      prune: ({ before, pending: isPending, dead: isDead = false }) =>
-        Effect.map(
-          Effect.forEach(
-            [
-              "done_at IS NOT NULL AND done_at < $1",
-              ...(isPending ? [`${pending} AND received_at < $1`] : []),
-              ...(isDead ? [`${dead} AND dead_at < $1`] : [])
-            ],
-            (condition) =>
-              run(`DELETE FROM sealwire_inbox WHERE ${condition} RETURNING sequence`, [before])
-          ),
-          (pruned) => pruned.reduce((sum, { length }) => sum + length, 0)
-        ),
-      check: Effect.asVoid(run("UPDATE sealwire_schema SET version = version"))
+      prune: ({ before, pending }) =>
+        Effect.zipWith(
+          pruneAcknowledged(run, before),
+          pending ? prunePending(run, before) : Effect.succeed(0),
+          (acknowledged, unread) => acknowledged + unread
+        )
     }
   })
 
-const countOf = (condition: string): string =>
-  `(SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE ${condition} LIMIT ${limits.countedMessages}) AS counted)`
-
-/** The statement that leases messages in each order: of $1 messages, for $2 ms, to consumer $3. */
-const leaseStatements = ({ now, skipLocked }: Dialect): Readonly<Record<LeaseOrder, string>> => {
-  const isReady = `${pending} AND lease_until <= ${now}`
-  // Two searches of an index: messages that wait or are leased are not read, however many there are.
-  const oldest = `fresh AS (
-      SELECT sequence, size FROM sealwire_inbox
-      WHERE ${pending} AND lease_until = 0 ORDER BY sequence LIMIT $1 ${skipLocked}
-    ), due AS (
-      SELECT sequence, size FROM sealwire_inbox
-      WHERE ${pending} AND lease_until > 0 AND lease_until <= ${now}
-      ORDER BY lease_until, sequence LIMIT $1 ${skipLocked}
-    ), free AS (
-      SELECT * FROM (SELECT * FROM fresh UNION ALL SELECT * FROM due) AS one ORDER BY sequence LIMIT $1
-    )`
-  // The same two searches for each peer. A recursive query visits each peer once.
-  const firstOf = (condition: string, order: string) =>
-    `(SELECT sequence FROM sealwire_inbox
-      WHERE ${pending} AND peer = peers.peer AND ${condition} ORDER BY ${order} LIMIT 1)`
-  const ofEachPeer = (isHeld: string) => `peers (peer) AS (
-      SELECT (SELECT peer FROM sealwire_inbox WHERE ${pending} ORDER BY peer LIMIT 1)
-      UNION ALL
-      SELECT (
-        SELECT peer FROM sealwire_inbox WHERE ${pending} AND peer > peers.peer ORDER BY peer LIMIT 1
-      ) FROM peers WHERE peers.peer IS NOT NULL
-    ), heads AS (
-      SELECT ${firstOf("lease_until = 0", "sequence")} AS fresh,
-        ${firstOf(`lease_until > 0 AND lease_until <= ${now}`, "lease_until, sequence")} AS due
-      FROM peers WHERE peer IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM sealwire_inbox WHERE ${isHeld} AND peer = peers.peer AND lease_until > ${now}
+/**
+ * Deletes the rows that were acknowledged before a moment, in transactions with pauses, in which
+ * senders store messages. Returns their number.
+ */
+const pruneAcknowledged = (run: Run, before: number) =>
+  Effect.gen(function* () {
+    for (let total = 0; ; yield* Effect.sleep(limits.prunePause)) {
+      const { length } = yield* run(
+        `DELETE FROM sealwire_inbox WHERE sequence IN (
+          SELECT sequence FROM sealwire_inbox WHERE done_at < $1 ORDER BY done_at LIMIT ${limits.prunedMessages}
+        ) RETURNING sequence`,
+        [before]
       )
-    ), free AS (
-      SELECT sequence, size FROM sealwire_inbox
-      WHERE sequence IN (SELECT CASE WHEN due < fresh THEN due ELSE COALESCE(fresh, due) END FROM heads)
-        AND ${isReady} ORDER BY sequence LIMIT $1 ${skipLocked}
-    )`
-  const statement = (
-    candidates: string
-  ) => `WITH RECURSIVE ${candidates}, summed AS (SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM free)
-    UPDATE sealwire_inbox SET lease_until = ${now} + $2, taken_by = $3, attempts = attempts + 1
-    WHERE sequence IN (SELECT sequence FROM summed WHERE before <= $4)
-    RETURNING ${columns}`
-  return {
-    none: statement(oldest),
-    peer: statement(ofEachPeer(leased)),
-    strict: statement(ofEachPeer(pending))
-  }
-}
+      total += length
+      if (length < limits.prunedMessages) return total
+    }
+  })
+
+/** Deletes the rows that arrived before a moment and are pending, as `pruneAcknowledged` does. */
+const prunePending = (run: Run, before: number) =>
+  Effect.gen(function* () {
+    for (let [total, after] = [0, 0]; ; yield* Effect.sleep(limits.prunePause)) {
+      const [some] = yield* run(
+        `SELECT MAX(sequence) AS last FROM (
+          SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM (
+            SELECT sequence, size FROM sealwire_inbox
+            WHERE done_at IS NULL AND sequence > $1 ORDER BY sequence LIMIT ${limits.prunedMessages}
+          ) AS pending
+        ) AS summed WHERE before <= ${limits.prunedBytes}`,
+        [after]
+      )
+      if (some?.last == null) return total
+      const last = Number(some.last)
+      const { length } = yield* run(
+        `DELETE FROM sealwire_inbox
+        WHERE done_at IS NULL AND received_at < $1 AND sequence > $2 AND sequence <= $3 RETURNING sequence`,
+        [before, after, last]
+      )
+      total += length
+      after = last
+    }
+  })
 
 /** Returns the INSERT statement for a number of rows, cached: the same numbers recur. */
 const insertStatement = ({ placeholder }: Dialect): ((rows: number) => string) => {

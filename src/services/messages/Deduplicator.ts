@@ -3,6 +3,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as MutableList from "effect/MutableList"
+import { Largest } from "./Largest.ts"
 import type { Message } from "./MessageFrame.ts"
 
 export const limits = {
@@ -20,14 +22,19 @@ interface HandledBatch {
 }
 
 interface PeerHistory {
+  readonly peer: string
   readonly byId: Map<string, HandledBatch>
-  /** Oldest first. */
-  readonly batches: Array<HandledBatch>
+  /** Batches that are handled, in that order. */
+  readonly handled: MutableList.MutableList<HandledBatch>
+  /** Number of ids in them. */
+  handledIds: number
 }
 
 /** Remembers the ids of handled messages for each peer, in memory. */
 export class Deduplicator {
   readonly #peers = new Map<string, PeerHistory>()
+  /** By the number of handled ids. */
+  readonly #largest = new Largest<PeerHistory>()
   #size = 0
 
   /**
@@ -43,7 +50,7 @@ export class Deduplicator {
     // An interruption between reserving the ids and releasing them would block other sessions for
     // ever.
     return Effect.uninterruptibleMask((restore) => {
-      const history: PeerHistory = this.#peers.get(peer) ?? { byId: new Map(), batches: [] }
+      const history = this.#peers.get(peer) ?? newHistory(peer)
       const batch: HandledBatch = { ids: [], inProgress: undefined }
       const fresh: Array<M> = []
       let elsewhere: Deferred.Deferred<void> | undefined
@@ -71,13 +78,12 @@ export class Deduplicator {
       const inProgress = Deferred.unsafeMake<void>(FiberId.none)
       batch.inProgress = inProgress
       this.#peers.set(peer, history)
-      history.batches.push(batch)
       this.#size += batch.ids.length
       return Effect.onExit(restore(Effect.suspend(() => handle(fresh))), (exit) =>
         Effect.sync(() => {
           batch.inProgress = undefined
-          if (Exit.isFailure(exit)) this.#forget(peer, history, batch)
-          else this.#shrink(peer, history)
+          if (Exit.isFailure(exit)) this.#forget(history, batch)
+          else this.#keep(history, batch)
           Deferred.unsafeDone(inProgress, Effect.void)
         })
       )
@@ -94,32 +100,41 @@ export class Deduplicator {
     return this.#peers.size
   }
 
-  #shrink(peer: string, history: PeerHistory): void {
-    while (history.byId.size > limits.idsPerPeer && this.#forgetOldest(peer, history));
+  #keep(history: PeerHistory, batch: HandledBatch): void {
+    MutableList.append(history.handled, batch)
+    history.handledIds += batch.ids.length
+    while (history.byId.size > limits.idsPerPeer && this.#forgetOldest(history));
+    this.#largest.set(history, history.handledIds)
     while (this.#size > limits.ids) {
-      const [largest, ids] = [...this.#peers].reduce((one, other) =>
-        other[1].byId.size > one[1].byId.size ? other : one
-      )
-      if (!this.#forgetOldest(largest, ids)) return
+      const largest = this.#largest.item
+      if (largest === undefined) return
+      this.#forgetOldest(largest)
+      this.#largest.set(largest, largest.handledIds)
     }
   }
 
-  /** Returns false when every batch is still in progress. */
-  #forgetOldest(peer: string, history: PeerHistory): boolean {
-    const oldest = history.batches.find(({ inProgress }) => inProgress === undefined)
+  /** Returns false when no batch is handled. */
+  #forgetOldest(history: PeerHistory): boolean {
+    const oldest = MutableList.shift(history.handled)
     if (oldest === undefined) return false
-    this.#forget(peer, history, oldest)
+    history.handledIds -= oldest.ids.length
+    this.#forget(history, oldest)
     return true
   }
 
-  #forget(peer: string, history: PeerHistory, batch: HandledBatch): void {
+  #forget(history: PeerHistory, batch: HandledBatch): void {
     for (const key of batch.ids) history.byId.delete(key)
     this.#size -= batch.ids.length
-    const index = history.batches.indexOf(batch)
-    if (index >= 0) history.batches.splice(index, 1)
-    if (history.batches.length === 0) this.#peers.delete(peer)
+    if (history.byId.size === 0) this.#peers.delete(history.peer)
   }
 }
+
+const newHistory = (peer: string): PeerHistory => ({
+  peer,
+  byId: new Map(),
+  handled: MutableList.empty(),
+  handledIds: 0
+})
 
 /** Returns the id as the key of a map: one character per byte. */
 export const idKey = ({ id }: Pick<Message, "id">): string =>

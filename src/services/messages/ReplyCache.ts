@@ -1,7 +1,9 @@
 // Answers each request once: a request that is sent again gets the cached reply. MESSAGES.md.
 import * as Effect from "effect/Effect"
+import * as MutableList from "effect/MutableList"
 import { Deduplicator, idKey } from "./Deduplicator.ts"
-import { idBytes, type Message } from "./MessageFrame.ts"
+import { Largest } from "./Largest.ts"
+import type { Message } from "./MessageFrame.ts"
 
 export const limits = {
   /**
@@ -17,8 +19,11 @@ export const limits = {
 
 export class ReplyCache {
   readonly #handled = new Deduplicator()
-  readonly #all = new ReplyQueue()
-  readonly #byPeer = new Map<string, ReplyQueue>()
+  readonly #replies = new Map<string, Uint8Array>()
+  #bytes = 0
+  readonly #peers = new Map<string, PeerReplies>()
+  readonly #mostReplies = new Largest<PeerReplies>()
+  readonly #mostBytes = new Largest<PeerReplies>()
 
   /**
    * Calls `reply` for a new message and returns its reply; returns the cached reply for a message
@@ -38,67 +43,52 @@ export class ReplyCache {
           this.#add(peer, key, text)
         })
       )
-      return Effect.map(handling, () => fresh ?? this.#all.get(key))
+      return Effect.map(handling, () => fresh ?? this.#replies.get(key))
     })
   }
 
   /** Number of cached replies, and their bytes. */
   get size(): { readonly replies: number; readonly bytes: number } {
-    return { replies: this.#all.count, bytes: this.#all.bytes }
+    return { replies: this.#replies.size, bytes: this.#bytes }
   }
 
   #add(peer: string, key: string, reply: Uint8Array): void {
-    const ofPeer = this.#byPeer.get(peer) ?? new ReplyQueue()
-    this.#byPeer.set(peer, ofPeer)
+    const ofPeer = this.#peers.get(peer) ?? { peer, keys: MutableList.empty<string>(), bytes: 0 }
+    this.#peers.set(peer, ofPeer)
+    const before = this.#replies.get(key)
+    if (before === undefined) MutableList.append(ofPeer.keys, key)
     // A copy, because the reply may be a view of a much larger buffer.
-    const text = new Uint8Array(reply)
-    for (const queue of [ofPeer, this.#all]) queue.add(key, text)
-    while (ofPeer.count > limits.repliesPerPeer || ofPeer.bytes > limits.bytesPerPeer)
-      this.#remove(ofPeer.oldest)
-    while (this.#all.count > limits.replies) this.#remove(this.#largest("count").oldest)
-    while (this.#all.bytes > limits.bytes) this.#remove(this.#largest("bytes").oldest)
+    this.#replies.set(key, new Uint8Array(reply))
+    this.#count(ofPeer, reply.length - (before?.length ?? 0))
+    while (
+      MutableList.length(ofPeer.keys) > limits.repliesPerPeer ||
+      ofPeer.bytes > limits.bytesPerPeer
+    )
+      this.#forgetOldest(ofPeer)
+    while (this.#replies.size > limits.replies) this.#forgetOldest(this.#mostReplies.item)
+    while (this.#bytes > limits.bytes) this.#forgetOldest(this.#mostBytes.item)
   }
 
-  /** The replies of the peer that has the most: it loses its own, and not those of others. */
-  #largest(by: "count" | "bytes"): ReplyQueue {
-    return [...this.#byPeer.values()].reduce((one, other) => (other[by] > one[by] ? other : one))
+  #forgetOldest(ofPeer: PeerReplies | undefined): void {
+    const key = ofPeer === undefined ? undefined : MutableList.shift(ofPeer.keys)
+    if (ofPeer === undefined || key === undefined) return
+    const bytes = this.#replies.get(key)?.length ?? 0
+    this.#replies.delete(key)
+    this.#count(ofPeer, -bytes)
+    if (MutableList.isEmpty(ofPeer.keys)) this.#peers.delete(ofPeer.peer)
   }
 
-  #remove(key: string): void {
-    const peer = key.slice(idBytes)
-    const ofPeer = this.#byPeer.get(peer)
-    ofPeer?.remove(key)
-    if (ofPeer?.count === 0) this.#byPeer.delete(peer)
-    this.#all.remove(key)
+  #count(ofPeer: PeerReplies, bytes: number): void {
+    ofPeer.bytes += bytes
+    this.#bytes += bytes
+    this.#mostReplies.set(ofPeer, MutableList.length(ofPeer.keys))
+    this.#mostBytes.set(ofPeer, ofPeer.bytes)
   }
 }
 
-/** Replies in the order of their arrival. */
-class ReplyQueue {
-  readonly #texts = new Map<string, Uint8Array>()
-  bytes = 0
-
-  get count(): number {
-    return this.#texts.size
-  }
-
-  get oldest(): string {
-    const [key = ""] = this.#texts.keys()
-    return key
-  }
-
-  get(key: string): Uint8Array | undefined {
-    return this.#texts.get(key)
-  }
-
-  add(key: string, text: Uint8Array): void {
-    this.remove(key)
-    this.#texts.set(key, text)
-    this.bytes += text.length
-  }
-
-  remove(key: string): void {
-    this.bytes -= this.#texts.get(key)?.length ?? 0
-    this.#texts.delete(key)
-  }
+interface PeerReplies {
+  readonly peer: string
+  /** Of its cached replies, oldest first. */
+  readonly keys: MutableList.MutableList<string>
+  bytes: number
 }

@@ -15,9 +15,11 @@ import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import * as Messages from "./Messages.ts"
 import { Signal } from "./Signal.ts"
+import type { TransferProgress } from "./TransferProgress.ts"
 
 export interface AnswerWriterOptions extends DestinationCheckOptions {
   readonly channel: Channel
+  readonly progress: TransferProgress
 }
 
 /** An entry on which the sender acts now. */

@@ -2,160 +2,166 @@
 // flush the content, rename, flush the name, send the receipt. The flush of one batch's names is
 // also the flush of the next batch's content.
 import * as Effect from "effect/Effect"
-import { flush } from "./Disk.ts"
+import { flushDirectory, flushEach, flushFile, PieceBuffers } from "./Disk.ts"
 import { limits } from "./limits.ts"
-import type { Entry } from "./Manifest.ts"
-import type { Policy, Receipt } from "./Messages.ts"
-import * as Names from "./Names.ts"
-import type { PartialFile } from "./PartialFile.ts"
+import type { Receipt } from "./Messages.ts"
+import { giveName, type Naming, type WrittenFile } from "./Naming.ts"
 import { Signal } from "./Signal.ts"
+import { isFull } from "./TransferErrors.ts"
 
-/** A file whose content is complete. */
-export interface WrittenFile {
-  readonly index: number
-  readonly entry: Entry
-  readonly partial: PartialFile
-  readonly policy: Policy
-}
-
-interface NamedFile {
+interface NamedFile extends Naming {
   readonly written: WrittenFile
-  readonly receipt: Receipt
 }
+
+/** Sends receipts of files that are durable, or have failed. */
+type SendReceipts = (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
 
 export class CommitQueue {
   /** Content is written and not flushed. */
   #written: Array<WrittenFile> = []
   /** Content is flushed; the name is given and not flushed. */
   #named: Array<NamedFile> = []
-  /** Files that are being flushed: in neither list, and without a receipt. */
+  /** What is due for files that have left both lists. */
+  #receipts: Array<Receipt> = []
+  /** Number of files of the batch in progress. */
   #inFlight = 0
-  /** Every file that was added and has no receipt. */
-  readonly #pending = new Set<PartialFile>()
   readonly #changed = new Signal()
   #isDraining = false
-  readonly #onCommitted: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>
+  #isClosed = false
   readonly #onFailed: (cause: unknown, path: string) => Effect.Effect<void>
+  /** For files whose names are taken. */
+  readonly #buffers = new PieceBuffers(1)
 
-  /** Calls `onCommitted` with receipts of durable files, and `onFailed` when the disk fails. */
-  constructor(
-    onCommitted: (receipts: ReadonlyArray<Receipt>) => Effect.Effect<void>,
-    onFailed: (cause: unknown, path: string) => Effect.Effect<void>
-  ) {
-    this.#onCommitted = onCommitted
+  /** Calls `onFailed` when the disk fails. */
+  constructor(onFailed: (cause: unknown, path: string) => Effect.Effect<void>) {
     this.#onFailed = onFailed
   }
 
-  /** Adds a file; waits while the queue is full. */
-  add(written: WrittenFile): Effect.Effect<void> {
-    return Effect.gen(this, function* () {
-      this.#pending.add(written.partial)
-      while (this.#written.length >= limits.commitFiles) yield* this.#changed.wait
-      this.#written.push(written)
-      this.#changed.notify()
-    })
+  /** Waits while the queue is full. */
+  readonly ready: Effect.Effect<void> = Effect.gen(this, function* () {
+    while (this.#written.length >= limits.commitFiles || this.#isClosed) yield* this.#changed.wait
+  })
+
+  /** Adds a file, once the queue is ready. */
+  add(written: WrittenFile): void {
+    this.#written.push(written)
+    this.#changed.notify()
   }
 
-  /** Completes when every added file has its receipt. */
+  /** Takes no more files. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** Completes when the receipt of every file that was added has been sent. */
   readonly drained: Effect.Effect<void> = Effect.gen(this, function* () {
     this.#isDraining = true
     this.#changed.notify()
-    while (this.#written.length + this.#named.length + this.#inFlight > 0) yield* this.#changed.wait
+    while (!this.#isEmpty || this.#inFlight > 0) yield* this.#changed.wait
   })
 
-  /** Keeps the files without a receipt for another session, or discards them. */
+  get #isEmpty(): boolean {
+    return this.#written.length + this.#named.length === 0
+  }
+
+  /** Commits files until it is interrupted, which lets the batch in progress finish. */
+  run(send: SendReceipts): Effect.Effect<never> {
+    return Effect.gen(this, function* () {
+      for (;;) {
+        while (this.#isEmpty) yield* this.#changed.wait
+        // Files that arrive within `commitDelay` share this flush.
+        if (!this.#isDraining && this.#written.length < limits.commitFiles)
+          yield* Effect.raceFirst(
+            Effect.sleep(limits.commitDelay),
+            Effect.repeat(this.#changed.wait, { until: () => this.#isDraining })
+          )
+        yield* Effect.uninterruptible(this.#commitBatch)
+        yield* this.#sendReceipts(send)
+        this.#inFlight = 0
+        this.#changed.notify()
+      }
+    })
+  }
+
+  /**
+   * Commits the files that were added, after `run` has ended: they are complete, whatever has ended
+   * the session.
+   */
+  finish(send: SendReceipts): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      this.close()
+      while (!this.#isEmpty) yield* this.#commitBatch
+      yield* this.#sendReceipts(send)
+    })
+  }
+
+  /** Keeps the files that were added for another session, or discards them. */
   abandon(): void {
-    for (const partial of this.#pending) partial.keepOrDiscard()
-    this.#pending.clear()
+    this.close()
+    for (const { partial } of this.#written) partial.keepOrDiscard()
+    for (const { written, end } of this.#named) written.partial[end]()
+    this.#written = []
+    this.#named = []
   }
 
-  #finish(partial: PartialFile, how: "release" | "discard" | "keepOrDiscard"): void {
-    this.#pending.delete(partial)
-    partial[how]()
+  #sendReceipts(send: SendReceipts): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const receipts = this.#receipts
+      this.#receipts = []
+      return receipts.length === 0 ? Effect.void : send(receipts)
+    })
   }
 
-  /** Commits files until it is interrupted. */
-  readonly run: Effect.Effect<never> = Effect.gen(this, function* () {
-    for (;;) {
-      while (this.#written.length + this.#named.length === 0) yield* this.#changed.wait
-      // Files that arrive within `commitDelay` share this flush.
-      if (!this.#isDraining && this.#written.length < limits.commitFiles)
-        yield* Effect.raceFirst(
-          Effect.sleep(limits.commitDelay),
-          Effect.repeat(this.#changed.wait, { until: () => this.#isDraining })
-        )
+  /** Flushes what was written and what was named, and names what was written. */
+  get #commitBatch(): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
       const [written, named] = [this.#written, this.#named]
       this.#written = []
       this.#named = []
       this.#inFlight = written.length + named.length
       this.#changed.notify()
-      yield* Effect.matchEffect(
-        flush(
-          written.map(({ partial }) => partial),
-          named.map((file) => file.written.partial.directory)
-        ),
-        {
-          onSuccess: () => this.#nameFiles(written, named),
-          onFailure: (cause) => this.#fail(cause, written, named)
-        }
+      const directories = new Set(named.map((file) => file.written.partial.directory))
+      const [unwritten, unnamed] = yield* Effect.all(
+        [
+          flushEach(new Set(written.map(({ partial }) => partial)), flushFile),
+          flushEach(directories, flushDirectory)
+        ],
+        { concurrency: 2 }
       )
-      this.#inFlight = 0
-      this.#changed.notify()
-    }
-  })
-
-  /** After a flush: confirms the named files, and names the written ones. */
-  #nameFiles(
-    written: ReadonlyArray<WrittenFile>,
-    named: ReadonlyArray<NamedFile>
-  ): Effect.Effect<void> {
-    return Effect.gen(this, function* () {
-      for (const file of named) this.#finish(file.written.partial, "release")
-      const receipts = named.map(({ receipt }) => receipt)
-      for (const file of written) {
-        try {
-          const receipt = giveName(file)
-          if (receipt.outcome === "exists") {
-            this.#finish(file.partial, "discard")
-            receipts.push(receipt)
-          } else this.#named.push({ receipt, written: file })
-        } catch (cause) {
-          this.#finish(file.partial, "keepOrDiscard")
-          receipts.push({ index: file.index, outcome: "failed" })
-          yield* this.#onFailed(cause, file.entry.path.text)
-        }
+      for (const file of named) {
+        const { partial } = file.written
+        const cause = unnamed.get(partial.directory)
+        partial[file.end]()
+        if (cause === undefined) this.#receipts.push(file.receipt)
+        else yield* this.#fail(file.written, cause)
       }
-      yield* this.#onCommitted(receipts)
+      for (const file of written) {
+        const cause = unwritten.get(file.partial)
+        yield* cause === undefined ? this.#name(file) : this.#discard(file, cause)
+      }
     })
   }
 
-  #fail(
-    cause: unknown,
-    written: ReadonlyArray<WrittenFile>,
-    named: ReadonlyArray<NamedFile>
-  ): Effect.Effect<void> {
-    return Effect.gen(this, function* () {
-      const files = [...named.map((file) => file.written), ...written]
-      for (const { partial } of files) this.#finish(partial, "keepOrDiscard")
-      yield* this.#onFailed(cause, files[0]?.entry.path.text ?? "")
-      yield* this.#onCommitted(files.map(({ index }) => ({ index, outcome: "failed" as const })))
+  #name(written: WrittenFile): Effect.Effect<void> {
+    return Effect.matchEffect(giveName(written, this.#buffers), {
+      onFailure: (cause) => this.#discard(written, cause),
+      onSuccess: (naming) =>
+        Effect.sync(() => {
+          if (naming.isNamed) return void this.#named.push({ ...naming, written })
+          written.partial[naming.end]()
+          this.#receipts.push(naming.receipt)
+        })
     })
   }
-}
 
-/** Gives a file its name under the policy; throws system errors. */
-const giveName = ({ index, entry, partial, policy }: WrittenFile): Receipt => {
-  for (let count = 0; ; count++) {
-    const name = count === 0 ? partial.name : Names.numbered(partial.name, count)
-    try {
-      partial.commit(name, policy === "overwrite")
-      return count === 0
-        ? { index, outcome: "stored" }
-        : { index, outcome: "renamed", path: entry.path.sibling(name) }
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
-      if (policy !== "rename" || count === limits.renameAttempts)
-        return { index, outcome: "exists" }
-    }
+  #discard(written: WrittenFile, cause: NodeJS.ErrnoException): Effect.Effect<void> {
+    written.partial.keepOrDiscard()
+    return this.#fail(written, cause)
+  }
+
+  /** Reports a failure. A full disk ends the session, and the file has no receipt. */
+  #fail({ index, entry }: WrittenFile, cause: NodeJS.ErrnoException): Effect.Effect<void> {
+    if (!isFull(cause.code ?? "")) this.#receipts.push({ index, outcome: "failed" })
+    return this.#onFailed(cause, entry.path.text)
   }
 }

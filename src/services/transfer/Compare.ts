@@ -2,8 +2,8 @@
 // the same. TRANSFER.md section 4, answers `compare` and `differs`.
 import { closeSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { blockCount, blockDigests } from "./Digest.ts"
-import type { PieceBuffers } from "./Disk.ts"
+import { blockCount, blockDigests, fileDigest } from "./Digest.ts"
+import { attempt, sync, type PieceBuffers } from "./Disk.ts"
 import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Policy } from "./Messages.ts"
@@ -45,6 +45,39 @@ export const compareExisting = (
     if (digests.length !== blockCount(entry.size)) return undefined
     return candidate === name ? { digests } : { digests, as: candidate }
   })
+
+/** The content, and the time where it matters, of a file that may be stored already. */
+interface Wanted {
+  readonly size: number
+  readonly mtime: number | undefined
+  readonly digest: Buffer
+}
+
+/** Flushes the file of this name if it has this content; false if it has not, or cannot be read. */
+export const flushIfEqual = (
+  directory: SafeDirectory,
+  name: string,
+  { size, mtime, digest }: Wanted,
+  buffers: PieceBuffers
+): Effect.Effect<boolean> =>
+  Effect.acquireUseRelease(
+    attempt(() => {
+      const stats = PartialFile.lstatIfExists(directory, name)
+      if (stats?.isFile() !== true || stats.size !== size) return undefined
+      return mtime === undefined || PartialFile.mtimeMicros(directory, name) === mtime
+        ? PartialFile.openExisting(directory, name)
+        : undefined
+    }),
+    (fd) =>
+      Effect.gen(function* () {
+        if (fd === undefined) return false
+        const found = yield* fileDigest(fd, size, buffers)
+        if (found === undefined || Buffer.compare(found, digest) !== 0) return false
+        yield* sync(fd)
+        return true
+      }),
+    (fd) => Effect.sync(() => void (fd === undefined || closeSync(fd)))
+  ).pipe(Effect.orElseSucceed(() => false))
 
 /** Returns the first numbered copy with the entry's size and time; without one, the name itself. */
 const likeliestCopy = (directory: SafeDirectory, name: string, { size, mtime }: Entry): string => {

@@ -2,7 +2,7 @@
 // content, which would change the time again.
 import { fchmodSync, fstatSync, futimesSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import { attempt, flush, yieldTurn } from "./Disk.ts"
+import { attempt, flushDirectory, yieldTurn } from "./Disk.ts"
 import { limits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Receipt } from "./Messages.ts"
@@ -67,7 +67,11 @@ export class CreatedEntries {
       const unique = new Map(paths.map((path) => [path.text, path]))
       return Effect.forEach(
         unique.values(),
-        (path) => Effect.suspend(() => flush([], [this.#directories.get(path)])),
+        (path) =>
+          Effect.flatMap(
+            attempt(() => this.#directories.get(path)),
+            flushDirectory
+          ),
         { discard: true }
       )
     })

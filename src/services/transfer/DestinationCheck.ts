@@ -16,8 +16,6 @@ import * as PartialFile from "./PartialFile.ts"
 import { costOf, noCharge, type Charge, type Quota } from "./Quotas.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { Signal } from "./Signal.ts"
-import { diskFailed } from "./TransferErrors.ts"
-import type { TransferProgress } from "./TransferProgress.ts"
 
 export interface DestinationCheckOptions {
   readonly directories: SafeDirectories
@@ -29,7 +27,8 @@ export interface DestinationCheckOptions {
   readonly quota?: Quota
   /** Memory of the session; default: no limit. */
   readonly memory?: Pick<SessionMemory, "reserve" | "release">
-  readonly progress: TransferProgress
+  /** Called when the disk fails; does not complete if that ends the session. */
+  readonly reportFailure: (cause: unknown, path: string) => Effect.Effect<void>
   readonly entries: ReadonlyArray<Entry>
   /** Entries whose path a file system may treat as that of another entry. */
   readonly collisions: ReadonlySet<number>
@@ -116,7 +115,7 @@ export class DestinationCheck {
     return Effect.catchAll(result, (cause) => {
       this.abandon()
       return Effect.as(
-        this.#options.progress.diskFailed(diskFailed(entry.path.text)(cause)),
+        this.#options.reportFailure(cause, entry.path.text),
         answerOnly(answerOf.get(cause.code ?? "") ?? "failed")
       )
     }).pipe(Effect.tap(({ digests }) => Effect.sync(() => this.#keepDigests(digests.length))))

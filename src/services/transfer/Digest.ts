@@ -88,17 +88,44 @@ export const blockDigests = (
   size: number,
   buffers: PieceBuffers
 ): Effect.Effect<ReadonlyArray<Buffer>, NodeJS.ErrnoException> =>
-  Effect.gen(function* () {
+  Effect.suspend(() => {
     const end = length >= size ? size : length - (length % protocolLimits.blockBytes)
     const blocks: Array<Buffer> = []
     const digest = new FileDigest([], (block) => void blocks.push(block))
+    return Effect.map(readInto(digest, fd, end, buffers), (isRead) => {
+      if (!isRead) return []
+      digest.digest()
+      return blocks
+    })
+  })
+
+/** Returns the digest of a file of this size; undefined if it is shorter. */
+export const fileDigest = (
+  fd: number,
+  size: number,
+  buffers: PieceBuffers
+): Effect.Effect<Buffer | undefined, NodeJS.ErrnoException> =>
+  Effect.suspend(() => {
+    const digest = new FileDigest()
+    return Effect.map(readInto(digest, fd, size, buffers), (isRead) =>
+      isRead ? digest.digest() : undefined
+    )
+  })
+
+/** Adds the pieces up to `end` to the digest; returns false if the file is shorter. */
+const readInto = (
+  digest: FileDigest,
+  fd: number,
+  end: number,
+  buffers: PieceBuffers
+): Effect.Effect<boolean, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
     for (let position = 0; position < end;) {
       const wanted = Math.min(protocolLimits.pieceBytes, end - position)
       const piece = yield* readAt(fd, buffers.next().subarray(0, wanted), position)
-      if (piece.length === 0) return []
+      if (piece.length === 0) return false
       digest.push(pieceDigest(piece))
       position += piece.length
     }
-    digest.digest()
-    return blocks
+    return true
   })

@@ -21,6 +21,13 @@ export const yieldTurn = Effect.async<void>(
   (resume) => void setImmediate(() => resume(Effect.void))
 )
 
+/** Waits in real time: the disk knows no other clock. */
+export const pause = (millis: number): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), millis)
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
 /** Fills `buffer` from a position of a file; returns fewer bytes at the end of the file. */
 export const readAt = (fd: number, buffer: Buffer, position: number): Result<Buffer> =>
   Effect.async((resume) => {
@@ -51,7 +58,7 @@ export const writeAt = (fd: number, bytes: Buffer, position: number): Promise<vo
   })
 
 /** Flushes the content of an open file, or the names in an open directory: fsync(2). */
-const sync = (fd: number): Result<void> =>
+export const sync = (fd: number): Result<void> =>
   Effect.async((resume) =>
     fsync(fd, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
   )
@@ -73,25 +80,33 @@ export interface FlushTarget {
 }
 
 /**
- * Makes the content of these files and the names in these directories durable, by an fsync(2) of
- * each: file systems do not all pass a flush of everything (syncfs) on to the disk. Those that run
- * at the same time share a commit of the journal.
+ * Makes the content of a file durable, by fsync(2): file systems do not all pass a flush of
+ * everything (syncfs) on to the disk. Those that run at the same time share a commit of the journal.
  */
-export const flush = (
-  files: ReadonlyArray<FlushTarget>,
-  directories: ReadonlyArray<SafeDirectory>
-): Result<void> => {
-  const syncFile = ({ directory, partialName }: FlushTarget) =>
-    Effect.acquireUseRelease(openToSync(directory.pathOf(partialName)), sync, closeQuietly)
-  const together = { concurrency: limits.flushes, discard: true } as const
-  return Effect.all(
-    [
-      Effect.forEach(files, syncFile, together),
-      Effect.forEach(new Set(directories), ({ fd }) => sync(fd), together)
-    ],
-    { concurrency: 2, discard: true }
+export const flushFile = ({ directory, partialName }: FlushTarget): Result<void> =>
+  Effect.acquireUseRelease(
+    Effect.suspend(() => openToSync(directory.pathOf(partialName))),
+    sync,
+    closeQuietly
   )
-}
+
+/** Makes the names in a directory durable. */
+export const flushDirectory = ({ fd }: SafeDirectory): Result<void> => sync(fd)
+
+/** Flushes each of these; returns why some could not be flushed. A second attempt proves nothing. */
+export const flushEach = <Target>(
+  targets: Iterable<Target>,
+  flush: (target: Target) => Result<void>
+): Effect.Effect<ReadonlyMap<Target, NodeJS.ErrnoException>> =>
+  Effect.suspend(() => {
+    const failures = new Map<Target, NodeJS.ErrnoException>()
+    const note = (target: Target) =>
+      Effect.catchAll(flush(target), (cause) => Effect.sync(() => void failures.set(target, cause)))
+    return Effect.as(
+      Effect.forEach(targets, note, { concurrency: limits.flushes, discard: true }),
+      failures
+    )
+  })
 
 /** Reusable buffers of one piece each, handed out in turn. */
 export class PieceBuffers {

@@ -1,5 +1,5 @@
-// Sends receipts for files that are durable. A full disk ends the session; any other failure is
-// that of one file. TRANSFER.md section 5.
+// Sends receipts for files that are durable. A full disk ends the session, after the files that are
+// complete are durable; any other failure is that of one file. TRANSFER.md section 5.
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
@@ -7,7 +7,8 @@ import type { Channel } from "../../channel/Channel.ts"
 import { CommitQueue } from "./CommitQueue.ts"
 import { frame, FrameType } from "./Frame.ts"
 import * as Messages from "./Messages.ts"
-import { diskFailed, isFull, type DiskFailed } from "./TransferErrors.ts"
+import type { WrittenFile } from "./Naming.ts"
+import { isFull, receiverFailed, type DiskFailed } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
 /** Most receipts of one frame. */
@@ -17,32 +18,73 @@ export class DurableReceipts {
   readonly #channel: Channel
   readonly #progress: TransferProgress
   readonly #diskFull = Deferred.unsafeMake<never, DiskFailed>(FiberId.none)
-  /** Files whose content is written. */
-  readonly queue: CommitQueue
+  #isFull = false
+  readonly #queue = new CommitQueue((cause, path) => this.#note(cause, path))
 
   constructor(channel: Channel, progress: TransferProgress) {
     this.#channel = channel
     this.#progress = progress
-    this.queue = new CommitQueue(this.send, this.reportFailure)
   }
 
-  /** Commits files; fails when the disk is full. */
+  /** Waits while too many files wait for their flush. */
+  get ready(): Effect.Effect<void> {
+    return this.#queue.ready
+  }
+
+  /** Commits a file whose content is written, once they are ready for it. */
+  commit(written: WrittenFile): void {
+    this.#queue.add(written)
+  }
+
+  /** Commits files. When the disk is full, commits what is complete, tells the peer, and fails. */
   get run(): Effect.Effect<never, DiskFailed> {
-    return Effect.raceFirst(this.queue.run, Deferred.await(this.#diskFull))
+    const stop = Effect.catchAll(Deferred.await(this.#diskFull), (failed) =>
+      Effect.gen(this, function* () {
+        this.#queue.close()
+        yield* this.#queue.drained
+        const reason = frame(FrameType.Stop, Messages.encodeStop("diskFull"))
+        yield* Effect.ignore(this.#channel.write(reason))
+        return yield* failed
+      })
+    )
+    return Effect.raceFirst(this.#queue.run(this.send), stop)
   }
 
-  /** Reports a failure of the disk. If the disk is full, stops the session and never completes. */
+  /** Completes when every file has its receipt; never on a full disk, with which `run` fails. */
+  get drained(): Effect.Effect<void> {
+    return Effect.zipRight(this.#queue.drained, this.#neverIfFull)
+  }
+
+  /** Commits what is complete after the end of the session, which gets no receipts any more. */
+  get finish(): Effect.Effect<void> {
+    return this.#queue.finish(this.#progress.confirmed)
+  }
+
+  /** Discards what is complete and not committed. */
+  abandon(): void {
+    this.#queue.abandon()
+  }
+
+  /** Reports a failure of the disk; never completes if the disk is full, with which `run` fails. */
   readonly reportFailure = (cause: unknown, path: string): Effect.Effect<void> =>
-    Effect.gen(this, function* () {
-      const failed = diskFailed(path)(cause)
-      yield* this.#progress.diskFailed(failed)
-      if (!isFull(failed.code)) return
-      const stop = frame(FrameType.Stop, Messages.encodeStop("diskFull"))
-      yield* Effect.ignore(this.#channel.write(stop))
-      yield* Deferred.fail(this.#diskFull, failed)
-      // `run` has failed and interrupts the caller, which must not continue meanwhile.
-      return yield* Effect.never
+    Effect.zipRight(this.#note(cause, path), this.#neverIfFull)
+
+  get #neverIfFull(): Effect.Effect<void> {
+    return Effect.suspend(() => (this.#isFull ? Effect.never : Effect.void))
+  }
+
+  #note(cause: unknown, path: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const failed = receiverFailed(path)(cause)
+      if (isFull(failed.code)) {
+        // The first says it: what follows fails for the same reason.
+        if (this.#isFull) return Effect.void
+        this.#isFull = true
+        Deferred.unsafeDone(this.#diskFull, Effect.fail(failed))
+      }
+      return this.#progress.diskFailed(failed)
     })
+  }
 
   readonly send = (receipts: ReadonlyArray<Messages.Receipt>): Effect.Effect<void> =>
     Effect.gen(this, function* () {

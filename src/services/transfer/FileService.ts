@@ -201,7 +201,8 @@ const receivePush = (
       memory: session.memory,
       ...(quota === undefined ? {} : { quota }),
       progress: pushProgress(session, options),
-      pace: paceOf(session)
+      pace: paceOf(session),
+      mayStore: () => peerSession?.isEnded() !== true
     })
   })
 

@@ -1,16 +1,5 @@
-// Lists the files, folders and links to send, and opens the files later one by one. Nothing else is
-// ever opened: a device or a FIFO could block for ever.
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  opendirSync,
-  readSync,
-  type BigIntStats,
-  type Dir
-} from "node:fs"
+// Lists the files, folders and links to send.
+import { fstatSync, lstatSync, opendirSync, type BigIntStats, type Dir } from "node:fs"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Printable from "../../bytes/Printable.ts"
@@ -26,72 +15,8 @@ import * as Names from "./Names.ts"
 import { SafeDirectories, type SafeDirectory } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
 import { sortInTurns } from "./sortInTurns.ts"
+import { mtimeMicros, reasonOf, versionOf, type SourceEntry } from "./SourceFile.ts"
 import { TransferStopped } from "./TransferErrors.ts"
-
-/** An entry and its location on this side's disk. */
-export interface SourceEntry {
-  readonly entry: Entry
-  readonly directories: SafeDirectories
-  /** Path below `directories`. */
-  readonly source: SafePath
-}
-
-/** An open source file, whose size and time are those of its entry. */
-export interface OpenSource {
-  readonly fd: number
-  /** True if size and time are still those of the entry. */
-  readonly isUnchanged: () => boolean
-  readonly close: () => void
-}
-
-/** Does not follow a link, and does not wait for the writer of a FIFO. */
-const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
-const mtimeMicros = (stats: BigIntStats): number => Number(stats.mtimeNs / 1000n)
-
-/** Opens a source file; returns the reason if it can no longer be sent. */
-export const openSource = ({
-  entry,
-  directories,
-  source
-}: SourceEntry): OpenSource | LeftOutReason => {
-  let fd: number
-  try {
-    fd = openSync(directories.get(source.parent).pathOf(source.name), readFlags)
-  } catch (cause) {
-    return reasonOf(cause)
-  }
-  const isUnchanged = () => {
-    const stats = fstatSync(fd, { bigint: true })
-    return stats.isFile() && Number(stats.size) === entry.size && mtimeMicros(stats) === entry.mtime
-  }
-  const problem = isUnchanged() ? excessProblem(fd, entry.size) : "changed"
-  if (problem === undefined) return { fd, isUnchanged, close: () => closeSync(fd) }
-  closeSync(fd)
-  return problem
-}
-
-/** Finds content behind the stated size, which files of /proc have: they would be cut silently. */
-const excessProblem = (fd: number, size: number): LeftOutReason | undefined => {
-  try {
-    return readSync(fd, oneByte, 0, 1, size) === 0 ? undefined : "unreadable"
-  } catch {
-    return "unreadable"
-  }
-}
-
-const oneByte = Buffer.alloc(1)
-
-const reasons: Readonly<Record<string, LeftOutReason>> = {
-  ENOENT: "missing",
-  ELOOP: "changed",
-  EILSEQ: "name"
-}
-
-const reasonOf = (cause: unknown): LeftOutReason => {
-  const { code } = cause as NodeJS.ErrnoException
-  return reasons[code ?? ""] ?? "unreadable"
-}
 
 type WalkMemory = Pick<SessionMemory, "reserve" | "release">
 
@@ -172,9 +97,9 @@ export class FileWalker {
       const first = tops.get(path.name)
       if (first === undefined || (first.text !== path.text && !exists(directories, first))) {
         tops.set(path.name, path)
-        return first === undefined ? Effect.void : this.#leaveOut("missing", first.base.text)
+        return first === undefined ? Effect.void : this.#leaveOut("missing", first.text)
       }
-      return first.text === path.text ? Effect.void : this.#leaveOut("twice", path.base.text)
+      return first.text === path.text ? Effect.void : this.#leaveOut("twice", path.text)
     })
   }
 
@@ -209,12 +134,13 @@ export class FileWalker {
         return yield* this.#leaveOut(reasonOf(cause), sent.text)
       }
       const common = { path: sent, mode: Number(stats.mode) & 0o777, mtime: mtimeMicros(stats) }
-      if (stats.isSymbolicLink()) return yield* this.#addLink(directories, source, common)
-      if (stats.isDirectory()) return yield* this.#addFolder(directories, source, common, stats)
+      const at = { directories, source, version: versionOf(stats) }
+      if (stats.isSymbolicLink()) return yield* this.#addLink(at, common)
+      if (stats.isDirectory()) return yield* this.#addFolder(at, common, stats)
       if (!stats.isFile()) return yield* this.#leaveOut("special", sent.text)
       const size = Number(stats.size)
       if (size > protocolLimits.fileBytes) return yield* this.#leaveOut("unreadable", sent.text)
-      yield* this.#include({ entry: { kind: "file", size, ...common }, directories, source })
+      yield* this.#include({ entry: { kind: "file", size, ...common }, ...at })
     })
   }
 
@@ -244,18 +170,18 @@ export class FileWalker {
   }
 
   #addFolder(
-    directories: SafeDirectories,
-    source: SafePath,
+    at: SourceLocation,
     common: CommonFields,
     { dev, ino }: BigIntStats
   ): Effect.Effect<void, TransferStopped> {
     return Effect.gen(this, function* () {
+      const { directories, source } = at
       const { path: sent } = common
       const id = `${dev}:${ino}`
       if (this.#enclosing.includes(id)) return yield* this.#leaveOut("link", sent.text)
       const children = yield* this.#list(directories, source, sent, () =>
         sent.depth > 0
-          ? this.#include({ entry: { kind: "folder", size: 0, ...common }, directories, source })
+          ? this.#include({ entry: { kind: "folder", size: 0, ...common }, ...at })
           : Effect.void
       )
       this.#enclosing.push(id)
@@ -376,12 +302,9 @@ export class FileWalker {
     })
   }
 
-  #addLink(
-    directories: SafeDirectories,
-    source: SafePath,
-    common: CommonFields
-  ): Effect.Effect<void, TransferStopped> {
+  #addLink(at: SourceLocation, common: CommonFields): Effect.Effect<void, TransferStopped> {
     return Effect.suspend(() => {
+      const { directories, source } = at
       const { path: sent } = common
       const leaveOut = (reason: LeftOutReason) => this.#leaveOut(reason, sent.text)
       try {
@@ -394,7 +317,7 @@ export class FileWalker {
             if (Names.targetProblem(target, sent.depth - 1) !== undefined)
               return leaveOut("outside")
             const entry = { kind: "link", size: 0, ...common, mode: 0o777, target } as const
-            return this.#include({ entry, directories, source })
+            return this.#include({ entry, ...at })
           }
           case "follow":
             return this.#follow(parent, source.name, sent) ?? leaveOut("outside")
@@ -448,3 +371,5 @@ const exists = (directories: SafeDirectories, { parent, name }: SafePath): boole
 }
 
 type CommonFields = Pick<Entry, "path" | "mode" | "mtime">
+
+type SourceLocation = Omit<SourceEntry, "entry">

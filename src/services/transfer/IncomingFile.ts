@@ -94,11 +94,18 @@ export class IncomingFile {
     })
   }
 
+  /** Waits for the oldest write, which stays in the list when the wait is interrupted. */
   get #oldestWrite(): Effect.Effect<void> {
-    return Effect.promise(async () => this.#writes.shift())
+    return Effect.map(
+      Effect.promise(async () => this.#writes[0]),
+      () => void this.#writes.shift()
+    )
   }
 
-  /** Completes when every write has completed or failed. */
+  /**
+   * Completes when every write has completed or failed. Until then the partial file must stay open
+   * and locked: a write that waits for its turn would go to whatever gets its descriptor.
+   */
   readonly written: Effect.Effect<void> = Effect.gen(this, function* () {
     while (this.#writes.length > 0) yield* this.#oldestWrite
   })

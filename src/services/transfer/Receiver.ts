@@ -18,7 +18,7 @@ import { failStopped, readManifest } from "./ManifestReader.ts"
 import * as Messages from "./Messages.ts"
 import * as PartialFile from "./PartialFile.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
-import { diskFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
+import { receiverFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
 export interface ReceiverOptions {
@@ -39,6 +39,8 @@ export interface ReceiverOptions {
   readonly progress: TransferProgress
   /** Called with the number of bytes received; delays to limit the rate. */
   readonly pace: (bytes: number) => Effect.Effect<void>
+  /** False once the rules no longer allow to store what has arrived. Default: always true. */
+  readonly mayStore?: () => boolean
 }
 
 type ReceiverError = ChannelError | DiskFailed | TransferStopped
@@ -56,7 +58,7 @@ export const receive = (options: ReceiverOptions): Effect.Effect<void, ReceiverE
       // A failure in the background ends the reading.
       (receiver) =>
         Effect.raceFirst(receiver.content, Effect.zipRight(receiver.background, Effect.never)),
-      (receiver) => Effect.sync(() => receiver.abandon())
+      (receiver) => receiver.end
     )
   })
 
@@ -65,6 +67,8 @@ class Receiver {
   readonly #answers: AnswerWriter
   readonly #receipts: DurableReceipts
   readonly #buffers = new PieceBuffers()
+  /** The large file whose content is being written. */
+  #incoming: IncomingFile | undefined
   /** The file being received, until the commit queue or nobody is responsible for it. */
   #current: PartialFile.PartialFile | undefined
   /** Its reservation, also while there is no partial file. */
@@ -76,16 +80,24 @@ class Receiver {
     collisions: ReadonlySet<number>
   ) {
     this.#options = options
-    this.#answers = new AnswerWriter({ ...options, entries, collisions })
     this.#receipts = new DurableReceipts(options.channel, options.progress)
+    const { reportFailure } = this.#receipts
+    this.#answers = new AnswerWriter({ ...options, entries, collisions, reportFailure })
   }
 
-  /** Keeps or discards every partial file without a receipt. */
-  abandon(): void {
-    this.#current?.keepOrDiscard()
-    this.#finishCurrent()
-    this.#answers.abandon()
-    this.#receipts.queue.abandon()
+  /**
+   * Commits the files that are complete, whatever has ended the session, and keeps or discards the
+   * others. TRANSFER.md section 7.
+   */
+  get end(): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      if (this.#incoming !== undefined) yield* this.#incoming.written
+      this.#current?.keepOrDiscard()
+      this.#finishCurrent()
+      this.#answers.abandon()
+      if (this.#options.mayStore?.() !== false) yield* this.#receipts.finish
+      this.#receipts.abandon()
+    })
   }
 
   /** Sends answers and commits files while others are received. */
@@ -143,16 +155,17 @@ class Receiver {
       this.#current = resolved.partial
       this.#charge = resolved.charge
       const bytes = body.subarray(start)
+      const digest = Buffer.from(body.subarray(4, start))
       if (bytes.length !== entry.size) return yield* frames.violation("a file has the wrong size")
       yield* pace(bytes.length)
       progress.transferred(bytes.length)
-      if (Buffer.compare(smallFileDigest(bytes), body.subarray(4, start)) !== 0) {
+      if (Buffer.compare(smallFileDigest(bytes), digest) !== 0) {
         this.#discardCurrent()
         return yield* this.#sendReceipt(index, "damaged")
       }
       const write = attempt(() => this.#writeSmall(index, entry, resolved.partial, bytes))
       yield* Effect.matchEffect(write, {
-        onSuccess: (partial) => this.#commit(index, entry, partial),
+        onSuccess: (partial) => this.#commit(index, entry, partial, digest),
         onFailure: (cause) => {
           this.#discardCurrent()
           return this.#fail(index, entry, cause)
@@ -190,6 +203,7 @@ class Receiver {
 
   /** Ends the work on a file whose partial file is kept or discarded, or was never made. */
   #finishCurrent(): void {
+    this.#incoming = undefined
     this.#charge?.cancel()
     this.#charge = undefined
     this.#current = undefined
@@ -202,12 +216,22 @@ class Receiver {
     )
   }
 
-  #commit(index: number, entry: Entry, partial: PartialFile.PartialFile): Effect.Effect<void> {
+  #commit(
+    index: number,
+    entry: Entry,
+    partial: PartialFile.PartialFile,
+    digest: Buffer
+  ): Effect.Effect<void> {
     const policy = this.#answers.check.policyFor(index)
-    return Effect.map(this.#receipts.queue.add({ index, entry, partial, policy }), () => {
-      this.#charge = undefined
-      this.#current = undefined
-    })
+    // Interruption between the two would leave the file to both.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.map(restore(this.#receipts.ready), () => {
+        this.#receipts.commit({ index, entry, partial, policy, digest })
+        this.#charge = undefined
+        this.#current = undefined
+        this.#incoming = undefined
+      })
+    )
   }
 
   /** Receives a file in pieces: index (4) | number of kept blocks (4), then BYTES and ZEROS. */
@@ -232,6 +256,7 @@ class Receiver {
         kept: offered.slice(0, keptBlocks),
         open: () => resolved.partial ?? this.#create(index)
       })
+      this.#incoming = file
       this.#current = file.partial ?? resolved.partial
       for (;;) {
         const header = yield* frames.readHeader
@@ -270,7 +295,8 @@ class Receiver {
       if (type !== FrameType.End || body.length !== digestBytes)
         return yield* frames.violation("a file without END")
       if (!file.isComplete) return yield* frames.violation("a file has the wrong size")
-      if (!file.finish(body)) {
+      const digest = Buffer.from(body)
+      if (!file.finish(digest)) {
         this.#discardCurrent()
         return yield* this.#sendReceipt(index, "damaged")
       }
@@ -279,7 +305,7 @@ class Receiver {
         this.#finishCurrent()
         return yield* this.#fail(index, entry, file.failure)
       }
-      yield* this.#commit(index, entry, partial)
+      yield* this.#commit(index, entry, partial, digest)
     })
   }
 
@@ -316,10 +342,10 @@ class Receiver {
     return Effect.gen(this, function* () {
       const { channel, dry, directories } = this.#options
       const { created } = this.#answers.check
-      yield* this.#receipts.queue.drained
+      yield* this.#receipts.drained
       if (!dry) {
         yield* Effect.zipRight(created.applyAttributes, created.flush).pipe(
-          Effect.mapError(diskFailed(directories.root.path))
+          Effect.mapError(receiverFailed(directories.root.path))
         )
         yield* this.#receipts.send(created.receipts)
       }

@@ -13,13 +13,13 @@ import {
   smallFileDigest,
   zeroPieceDigest
 } from "./Digest.ts"
-import { PieceBuffers, readAt } from "./Disk.ts"
-import { openSource, type OpenSource, type SourceEntry } from "./FileWalker.ts"
+import { pause, PieceBuffers, readAt } from "./Disk.ts"
 import { frame, FrameType, header, u32, type Frames } from "./Frame.ts"
 import { limits, protocolLimits } from "./limits.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Messages from "./Messages.ts"
 import * as PartialFile from "./PartialFile.ts"
+import { openSource, tickOf, type OpenSource, type SourceEntry } from "./SourceFile.ts"
 import type { TransferStopped } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
@@ -64,6 +64,8 @@ class Sender {
   #batchBytes = 0
   /** Number of sources whose entry was sent. */
   #listed = 0
+  /** When the last source was listed, or later, by performance.now. */
+  #listedAt = performance.now()
   /** Something exists of what is sent. */
   #hasFound = false
 
@@ -79,6 +81,7 @@ class Sender {
       // A write that fails has no reader left, and the reading fiber ends the walk.
       const sendFound = Effect.catchAll(this.#sendFound, () => Effect.never)
       if (walk !== undefined) yield* walk(sendFound)
+      this.#listedAt = performance.now()
       yield* this.#sendFound
       this.answers.allowAnswers()
       const bytes = sources.reduce((sum, { entry }) => sum + entry.size, 0)
@@ -126,6 +129,7 @@ class Sender {
   ): Effect.Effect<void, ChannelError> {
     return Effect.gen(this, function* () {
       const { dry } = this.#options
+      yield* this.#awaitTick(source)
       const file = openSource(source)
       if (typeof file === "string") return yield* this.#skip(index, file)
       const { size } = source.entry
@@ -146,6 +150,14 @@ class Sender {
         const kept = answer === "have" ? own.slice(0, equalBlocks) : []
         yield* this.#sendLarge(index, file, size, kept)
       }).pipe(Effect.ensuring(Effect.sync(file.close)))
+    })
+  }
+
+  /** Waits until a change of the file during its reading shows in its ctime. */
+  #awaitTick({ version }: SourceEntry): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const left = this.#listedAt + tickOf(version) - performance.now()
+      return left > 0 ? pause(left) : Effect.void
     })
   }
 
@@ -201,7 +213,7 @@ class Sender {
           readAt(file.fd, this.#buffers.next().subarray(0, length), position),
           () => undefined
         )
-        // A shorter file ends early here; a file that was written to has another time.
+        // A shorter file ends early here; a file that was written to has another ctime.
         if (piece?.length !== length || !file.isUnchanged())
           return yield* this.#skip(index, piece === undefined ? "unreadable" : "changed")
         position += length
@@ -215,6 +227,8 @@ class Sender {
           yield* this.#sendPiece(piece)
         }
       }
+      // The receiver may have every block already, so that no piece was read here.
+      if (!file.isUnchanged()) return yield* this.#skip(index, "changed")
       yield* this.#queue(frame(FrameType.End, digest.digest()))
     })
   }

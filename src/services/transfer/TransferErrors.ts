@@ -7,7 +7,9 @@ import type { StopReason } from "./Messages.ts"
 /** The side on which an error occurred: this one, or the peer's. */
 export type Side = "here" | "there"
 
-const resume = "what arrived is kept: transfer again to resume"
+/** The clause for a transfer that was cut off; the receiver keeps what has a receipt, and blocks. */
+export const resume =
+  "complete files and 8 MiB blocks of larger ones are kept: transfer again to resume"
 
 /** A disk of this side is full or failed. */
 export class DiskFailed extends Data.TaggedError("DiskFailed")<{
@@ -15,19 +17,22 @@ export class DiskFailed extends Data.TaggedError("DiskFailed")<{
   readonly path: string
   /** Code of the system: ENOSPC, EACCES … */
   readonly code: string
+  /** True for the disk of a receiver, which keeps what is complete. Default: false. */
+  readonly isReceiver?: boolean
 }> {
   override get message(): string {
     return `${shown(this.path)}: ${this.nameless}`
   }
   /** The message without the path, for traces and metrics, which must not contain file names. */
   get nameless(): string {
-    return clauseOf(this.code)
+    const clause = clauseOf(this.code)
+    return this.isReceiver === true && isFull(this.code) ? `${clause}; ${resume}` : clause
   }
 }
 
 const clauses: Readonly<Record<string, string>> = {
-  ENOSPC: `no space left on the disk; ${resume}`,
-  EDQUOT: `disk quota exceeded; ${resume}`,
+  ENOSPC: "no space left on the disk",
+  EDQUOT: "disk quota exceeded",
   EACCES: "permission denied",
   EPERM: "permission denied",
   EROFS: "read-only file system",
@@ -51,6 +56,12 @@ export const diskFailed =
   (path: string) =>
   (cause: unknown): DiskFailed =>
     new DiskFailed({ path, code: (cause as NodeJS.ErrnoException).code ?? String(cause) })
+
+/** Makes a DiskFailed for the disk of a receiver. */
+export const receiverFailed =
+  (path: string) =>
+  (cause: unknown): DiskFailed =>
+    new DiskFailed({ path, code: diskFailed(path)(cause).code, isReceiver: true })
 
 /** Makes a DiskFailed for a folder that this side's user named. */
 export const folderFailed =

@@ -37,6 +37,12 @@ export const limits = {
   batchBytes: 256 * 1024,
   /** Files up to this size are read and written in one synchronous call. */
   smallBytes: 64 * 1024,
+  /**
+   * Time in milliseconds after which a change of a file gives it another ctime. Kernels set it from
+   * a clock that ticks every 10 ms or more often; some file systems round it to one or two seconds.
+   */
+  fileTickMillis: 20,
+  wholeSecondTickMillis: 2000,
   /** Buffers of one piece each that one side of a session uses in turn. */
   pieceBuffers: 3,
   /** Most written files that wait for one flush. */

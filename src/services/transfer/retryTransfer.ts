@@ -9,13 +9,14 @@ import {
   type OnPause,
   type Retry
 } from "../Retry.ts"
+import { resume } from "./TransferErrors.ts"
 
 /** A transfer was interrupted after it had begun. */
 export class TransferBroken extends Data.TaggedError("TransferBroken")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `${this.reason}; what arrived is kept: transfer again to resume`
+    return `${this.reason}; ${resume}`
   }
 }
 

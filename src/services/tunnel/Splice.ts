@@ -220,10 +220,11 @@ class Splice<E> {
     this.#untouched = false
     const { length } = bytes
     this.#options.onBytes.toChannel(length)
-    if (!this.#channel.flow.write(bytes, () => this.#plain.release(bytes))) {
+    if (!this.#channel.flow.writeNow(bytes)) {
       this.#channelFull = true
       this.#plain.pause()
     }
+    this.#plain.release(bytes)
     this.#spend(length)
   }
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { AnswerReader } from "../../../src/services/transfer/AnswerReader.ts"
-import type { SourceEntry } from "../../../src/services/transfer/FileWalker.ts"
+import type { SourceEntry } from "../../../src/services/transfer/SourceFile.ts"
 import { Frames, frame, FrameType } from "../../../src/services/transfer/Frame.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"

@@ -68,7 +68,7 @@ const run = <P extends Peer>(kind: Kind<P>, input: Buffer): string => {
   const result = kind.parse("peers", text)
   if (Either.isLeft(result)) {
     const { line, column, detail } = result.left
-    const lines = PeerLine.linesOf(text)
+    const lines = [...PeerLine.linesOf(text)]
     check(line >= 1 && line <= lines.length, `line ${line} of ${lines.length}`)
     check(column >= 1 && column <= (lines[line - 1]?.length ?? 0) + 1, `column ${column}`)
     // The end of a detail repeats less of the input than its beginning.

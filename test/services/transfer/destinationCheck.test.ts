@@ -26,7 +26,6 @@ import { costOf, noCharge, type Quota, type Upload } from "../../../src/services
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { pause, withTimeout } from "../../../src/testing/steps.ts"
-import { TransferRecord } from "./Transfers.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
 const folder = folderOfEachTest()
@@ -61,7 +60,7 @@ const resultFor = (entry: Entry, { policy, collides = false, quota, dry = false,
       tag: "0123abcd",
       policy,
       dry,
-      progress: new TransferRecord().progress,
+      reportFailure: () => Effect.void,
       entries: [entry],
       collisions: new Set(collides ? [0] : []),
       ...(quota === undefined ? {} : { quota }),
@@ -225,7 +224,7 @@ it.live("a file that does not fit waits for the earlier ones, whose answers are 
       tag: "0123abcd",
       policy: "overwrite",
       dry: false,
-      progress: new TransferRecord().progress,
+      reportFailure: () => Effect.void,
       entries: ["a", "b"].map((name) => entryOf("file", name, { size: 5 })),
       collisions: new Set(),
       quota

@@ -1,28 +1,18 @@
 // The files, folders and links that are sent, and how they are opened.
 import { execFileSync } from "node:child_process"
-import {
-  appendFileSync,
-  constants,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync
-} from "node:fs"
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import files from "node:fs"
 import path from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { FileWalker, openSource } from "../../../src/services/transfer/FileWalker.ts"
+import { FileWalker } from "../../../src/services/transfer/FileWalker.ts"
 import { memoryOf } from "../../../src/services/transfer/Manifest.ts"
 import type { LinkPolicy } from "../../../src/services/transfer/Messages.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { waitUntil } from "../../../src/testing/steps.ts"
-import { withReplaced } from "../../testing/builtins.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
 const folder = folderOfEachTest()
@@ -188,7 +178,7 @@ describe("a pull", () => {
       const { walk, walker, leftOut } = request(paths("a/same", "b/same", "c/same"))
       yield* walk
       expect(walker.sources.map(({ source }) => source.text)).toEqual(["b/same"])
-      expect(leftOut()).toEqual(["missing same", "twice same"])
+      expect(leftOut()).toEqual(["missing a/same", "twice c/same"])
     })
   )
 
@@ -293,97 +283,5 @@ describe("a pull", () => {
       // The folder itself stays open for its files.
       expect(openNow()).toBeLessThanOrEqual(before + 1)
     })
-  )
-})
-
-describe("a source", () => {
-  const source = Effect.gen(function* () {
-    writeFileSync(at("file"), "text")
-    utimesSync(at("file"), 1000, 1000)
-    const [first] = (yield* walk("skip")).sources
-    return first ?? (yield* Effect.dieMessage("no file"))
-  })
-  const outcome = (opened: ReturnType<typeof openSource>) => {
-    if (typeof opened === "string") return opened
-    opened.close()
-    return "opened"
-  }
-
-  it.effect("is opened if its size and time are those of the entry", () =>
-    Effect.gen(function* () {
-      const file = yield* source
-      const opened = openSource(file)
-      expect(typeof opened === "string" ? opened : opened.isUnchanged()).toBe(true)
-      if (typeof opened !== "string") {
-        appendFileSync(at("file"), "more")
-        utimesSync(at("file"), 1000, 1000)
-        expect(opened.isUnchanged()).toBe(false)
-        writeFileSync(at("file"), "TEXT")
-        expect(opened.isUnchanged()).toBe(false)
-        utimesSync(at("file"), 1000, 1000)
-        expect(opened.isUnchanged()).toBe(true)
-        opened.close()
-      }
-      utimesSync(at("file"), 1001, 1001)
-      expect(outcome(openSource(file))).toBe("changed")
-      rmSync(at("file"))
-      expect(outcome(openSource(file))).toBe("missing")
-    })
-  )
-
-  it.effect("that became a link, a folder or a FIFO is not followed, and nothing waits", () =>
-    Effect.gen(function* () {
-      const file = yield* source
-      renameSync(at("file"), at("other"))
-      symlinkSync("other", at("file"))
-      expect(outcome(openSource(file))).toBe("changed")
-      rmSync(at("file"))
-      mkdirSync(at("file"))
-      expect(outcome(openSource(file))).toBe("changed")
-      rmSync(at("file"), { recursive: true })
-      execFileSync("mkfifo", [at("file")])
-      // Both ends are open, so that a wrong flag fails the test instead of blocking it.
-      const writer = files.openSync(at("file"), constants.O_RDWR)
-      const flags: Array<number> = []
-      const seen = withReplaced(
-        files,
-        "openSync",
-        (open) =>
-          (name, how, ...rest) => {
-            flags.push(Number(how))
-            return open(name, how, ...rest)
-          },
-        Effect.sync(() => outcome(openSource(file)))
-      )
-      expect(yield* seen).toBe("changed")
-      files.closeSync(writer)
-      const wanted = constants.O_NOFOLLOW | constants.O_NONBLOCK
-      expect(flags.map((each) => each & wanted)).toEqual([wanted])
-    })
-  )
-
-  it.effect.skipIf(process.platform !== "linux")(
-    "with content behind its stated size, as files of /proc, is unreadable",
-    () =>
-      Effect.gen(function* () {
-        directories.close()
-        directories = new SafeDirectories("/proc/self")
-        const walker = new FileWalker("skip")
-        const status = SafePath.root.localChild("status")
-        yield* walker.add(directories, status, status)
-        const [file] = walker.sources
-        if (file === undefined) return yield* Effect.dieMessage("no file")
-        const { entry } = file
-        const stats = files.statSync("/proc/self/status", { bigint: true })
-        expect(Number(stats.size)).toBe(0)
-        // The time of such a file changes by itself; the size is what matters here.
-        const opened = openSource({
-          ...file,
-          entry: { ...entry, mtime: Number(stats.mtimeNs / 1000n) }
-        })
-        expect(["unreadable", "changed"]).toContain(outcome(opened))
-        if (Number(stats.mtimeNs / 1000n) === entry.mtime)
-          expect(outcome(openSource(file))).toBe("unreadable")
-      })
   )
 })

@@ -431,14 +431,18 @@ describe.skipIf(process.platform !== "linux")(
           const { address } = yield* serveFiles(remote, { overwrite: true })
           // Renames the folder away and puts a link in its place, thousands of times a second.
           const script = `cd "${remote}/top"; while :; do for d in sub more; do mkdir -p $d; mv -T $d $d.away 2>/dev/null && ln -s "${outside}" $d; rm -f $d; mv -T $d.away $d 2>/dev/null; done; done`
-          const swapper = spawn("bash", ["-c", script], { stdio: "ignore" })
-          yield* Effect.addFinalizer(() => Effect.sync(() => swapper.kill("SIGKILL")))
+          const swapper = spawn("bash", ["-c", script], { stdio: "ignore", detached: true })
+          // The group: a child of the shell that goes on would put files into a removed folder.
+          const kill = () => {
+            if (swapper.signalCode === null) process.kill(-(swapper.pid ?? 0), "SIGKILL")
+          }
+          yield* Effect.addFinalizer(() => Effect.sync(kill))
           for (let round = 0; round < 6; round++)
             yield* Effect.ignore(
               pushPaths(address, [path.join(local, "top")], { policy: "overwrite" })
             )
           expect(readdirSync(outside)).toEqual([])
-          swapper.kill("SIGKILL")
+          kill()
           yield* waitUntil("the swapper's end", () => swapper.signalCode !== null)
           expect(snapshot(outside)).toEqual([])
           expect(partialFilesIn(outside)).toEqual([])

@@ -22,6 +22,7 @@ import { noProgress } from "../../../src/services/transfer/TransferProgress.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { openChannel, suiteOf } from "../../channel/rig.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
+import { Turns } from "../../fixtures/Turns.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 
 const folder = folderOfEachTest()
@@ -30,25 +31,6 @@ beforeEach(() => {
   directories = new SafeDirectories(folder())
 })
 afterEach(() => directories.close())
-
-/** Counts what is handled in each turn of the event loop. */
-class Turns {
-  most = 0
-  total = 0
-  #current = 0
-  #isCounting = false
-
-  handle(): void {
-    this.total++
-    this.most = Math.max(this.most, ++this.#current)
-    if (this.#isCounting) return
-    this.#isCounting = true
-    setImmediate(() => {
-      this.#isCounting = false
-      this.#current = 0
-    })
-  }
-}
 
 /** Counts the names that are read from directories while an effect runs, however it reads them. */
 const countNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -73,7 +55,7 @@ const countNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return turns
   })
 
-const size = 3000
+const size = 1000
 const fill = () => {
   for (let index = 0; index < size; index++) writeFileSync(path.join(folder(), `n${index}`), "")
 }
@@ -108,7 +90,7 @@ describe("a large folder is read in turns", () => {
         tag: "0123abcd",
         policy: "refuse",
         dry: false,
-        progress: noProgress,
+        reportFailure: () => Effect.void,
         entries: [entryOf("file", "new", 1)],
         collisions: new Set()
       })

@@ -3,10 +3,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Inbox, type LeasedMessage } from "../../../services/inbox/Inbox.ts"
+import * as Hex from "../../../bytes/Hex.ts"
+import * as ExecInbox from "../../../services/inbox/ExecInbox.ts"
+import { Inbox, InboxMessages, type LeasedMessage } from "../../../services/inbox/Inbox.ts"
+import type { InboxRefused } from "../../../services/inbox/InboxErrors.ts"
+import { limits } from "../../../services/inbox/limits.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "../../connection/InboxAt.ts"
-import * as InboxWorker from "../../connection/InboxWorker.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
@@ -20,7 +23,7 @@ export const inboxTake = commandSpec(
     ["sealwire inbox take --ack", "print and acknowledge the oldest message"],
     [
       "sealwire inbox take --wait --exec ./handle.sh",
-      "handle pending and new messages, one at a time; see sealwire inbox work for several"
+      "handle pending and new messages; exit status 0 acknowledges"
     ],
     [
       "sealwire inbox take --count 10 --lease 10m --json",
@@ -39,22 +42,23 @@ export const inboxTake = commandSpec(
       .duration("lease", `Duration of a lease. Default: ${Duration.format(defaultLease)}.`)
       .pipe(Options.withDefault(defaultLease)),
     ack: Options.boolean("ack").pipe(
-      Options.withDescription("Acknowledge each message as soon as it is printed.")
+      Options.withDescription(
+        `Acknowledge messages once they are printed, up to ${limits.leaseMessages} at a time.`
+      )
     ),
     exec: InboxAt.exec.pipe(
       Options.withPseudoName("COMMAND"),
       Options.optional,
       Options.withDescription(
-        `${InboxWorker.execDescription} Time limit: the lease. Exit code 7 if a message was not handled.`
+        "Run a command for each message, which it reads from standard input. Exit status 0 acknowledges the message; any other releases it and ends with exit code 7. Time limit: the lease."
       )
     ),
-    attempts: InboxWorker.attempts,
     wait: Options.boolean("wait").pipe(
       Options.withDescription("Wait for new messages when none is pending.")
     ),
     json: options.json
   },
-  ({ inbox, count, lease, ack, exec, attempts, wait, json }) =>
+  ({ inbox, count, lease, ack, exec, wait, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
       if (Option.isNone(exec)) yield* report.needsOutput
@@ -68,42 +72,58 @@ export const inboxTake = commandSpec(
         )
 
       const print = (message: LeasedMessage) =>
-        Effect.zipRight(
-          report.emit(Event.InboxMessage({ stored: message }), {
-            json,
-            wire: false,
-            exact: maxCount === 1
-          }),
-          ack ? message.ack : Effect.void
+        report.emit(Event.InboxMessage({ stored: message }), {
+          json,
+          wire: false,
+          exact: maxCount === 1
+        })
+      const printAll = (batch: ReadonlyArray<LeasedMessage>) =>
+        Effect.gen(function* () {
+          const messages = yield* InboxMessages
+          let printed = 0
+          const acknowledge = Effect.suspend(() =>
+            ack
+              ? messages.acknowledge(batch.slice(0, printed).map(({ sequence }) => sequence))
+              : Effect.void
+          )
+          const release = Effect.suspend(() =>
+            Effect.forEach(batch.slice(printed), ({ nack }) => nack)
+          )
+          yield* Effect.forEach(batch, (message) =>
+            Effect.tap(print(message), () => Effect.sync(() => printed++))
+          ).pipe(Effect.onError(() => Effect.ignore(Effect.zipRight(acknowledge, release))))
+          yield* acknowledge
+        })
+      const runCommand = (command: string) => (message: LeasedMessage) =>
+        ExecInbox.run({ ...InboxAt.handlerOptions(Option.some(lease)), command }, message.text, {
+          SEALWIRE_PEER: message.name,
+          SEALWIRE_ID: Hex.encode(message.id)
+        }).pipe(
+          Effect.mapError(({ reason }) => new InboxAt.NotHandled({ id: message.id, reason })),
+          Effect.onError(() => Effect.ignore(message.nack)),
+          Effect.zipRight(message.ack)
         )
-      const printAll = Effect.gen(function* () {
-        let taken = 0
-        // Somebody who looks at messages does not fail to handle them.
-        const consumed = Inbox.consume({ lease, wait, attempts: Number.POSITIVE_INFINITY })
-        yield* InboxAt.withMessages(
-          inbox,
-          Stream.runForEach(Stream.take(consumed, maxCount), (message) => {
-            taken++
-            return print(message)
-          })
-        )
-        return taken
-      })
-      const taken = yield* Option.match(exec, {
-        onNone: () => printAll,
-        onSome: (command) =>
-          InboxWorker.run({
-            inbox,
-            command,
-            deadline: lease,
-            json,
-            lease,
-            wait,
-            count: maxCount,
-            order: "none",
-            ...Option.match(attempts, { onNone: () => ({}), onSome: (attempts) => ({ attempts }) })
-          })
-      })
+      const use: (
+        batch: ReadonlyArray<LeasedMessage>
+      ) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused, InboxMessages> = Option.match(
+        exec,
+        {
+          onNone: () => printAll,
+          onSome: (command) => (batch) =>
+            Effect.forEach(batch, runCommand(command), { discard: true })
+        }
+      )
+      // The lease of a message with a command starts when the command does.
+      const batch = Option.isSome(exec) ? 1 : limits.leaseMessages
+      let taken = 0
+      const messages = Stream.runForEach(
+        Inbox.consumeBatches({ lease, wait, batch, count: maxCount }),
+        (leased) => {
+          taken += leased.length
+          return use(leased)
+        }
+      )
+      yield* InboxAt.withMessages(inbox, messages)
       if (taken === 0) yield* Effect.logInfo("no pending message")
     })
 )
