@@ -120,7 +120,21 @@ export type {
   IncomingMessage,
   MessageHandler
 } from "./services/messages/MessageHandler.ts"
-export type { Depth, StoredMessage, StoredMessages } from "./services/inbox/StoredMessage.ts"
+export { HandlingFailed, type Consequence, type Verdict } from "./services/inbox/Redelivery.ts"
+export {
+  failuresOf,
+  type Deferral,
+  type Depth,
+  type LeaseOptions,
+  type LeaseOrder,
+  type StoredMessage,
+  type StoredMessages
+} from "./services/inbox/StoredMessage.ts"
+export {
+  WorkEvent,
+  type Handle as HandleStored,
+  type WorkOptions
+} from "./services/inbox/Worker.ts"
 export type { Options as ExecOptions } from "./services/inbox/ExecInbox.ts"
 export { dial, type DialKeys, type DialOptions, type OnServerKeys } from "./services/Dial.ts"
 export * as FileService from "./services/transfer/FileService.ts"

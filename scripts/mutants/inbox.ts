@@ -3,6 +3,7 @@ import { room } from "./Mutant.ts"
 const inboxTests = ["services/inbox/inbox"]
 const kinds = ["services/inbox/kinds"]
 const units = ["services/inbox/sqlite", ...inboxTests]
+const deadLetters = { tests: ["services/inbox/deadLetters"] }
 
 export const inbox = room("services/inbox", [
   {
@@ -14,15 +15,42 @@ export const inbox = room("services/inbox", [
         "done_at = ${now}, text = CASE WHEN $1 IS NULL THEN NULL ELSE text END\n"
       ],
       [".join()}) AND done_at IS NULL`", ".join()})`"],
-      ["lease_until <= ${now} ORDER", "lease_until < 9e15 ORDER"],
+      ["lease_until > 0 AND lease_until <= ${now}\n", "lease_until > 0 AND lease_until < 9e15\n"],
       ["taken_by = $3, attempts = attempts + 1", "taken_by = $3, attempts = attempts"],
       ["WHERE before <= $4", "WHERE $4 > 0"],
-      ["AND attempts = $3", "AND $3 > 0"],
-      ["AND taken_by = $2", "AND $2 > ''", { tests: ["services/inbox/sqlite"] }],
+      ["AND attempts = ${nth(3)}", "AND ${nth(3)} > 0"],
+      ["AND taken_by = ${nth(2)}", "AND ${nth(2)} > ''", { tests: ["services/inbox/sqlite"] }],
+      ["counts ? 0 : 1", "counts ? 1 : 0", deadLetters],
+      ["taken_by = NULL, uncounted = uncounted + 1", "taken_by = NULL", deadLetters],
+      ["peer: statement(ofEachPeer(leased))", "peer: statement(oldest)", deadLetters],
+      [
+        "strict: statement(ofEachPeer(pending))",
+        "strict: statement(ofEachPeer(leased))",
+        deadLetters
+      ],
+      [
+        "WHEN due < fresh THEN due ELSE COALESCE(fresh, due)",
+        "WHEN 1 = 1 THEN COALESCE(fresh, due)",
+        deadLetters
+      ],
+      ["sequence = $1 AND taken_by IS NULL AND done_at IS NULL", "sequence = $1", deadLetters],
+      [
+        'isDead ? pruneInOrder(run, dead, "dead_at", before) : Effect.succeed(0)',
+        'pruneInOrder(run, dead, "dead_at", before)',
+        deadLetters
+      ],
+      [
+        "SET uncounted = attempts WHERE done_at IS NULL AND attempts > 0",
+        "SET uncounted = 0 WHERE done_at IS NULL AND attempts > 0",
+        { tests: ["services/inbox/migration"] }
+      ],
       ["one.sequence - other.sequence", "other.sequence - one.sequence"],
-      ["pending ? prunePending(run, before) : Effect.succeed(0)", "prunePending(run, before)"],
+      [
+        'isPending ? pruneInOrder(run, pending, "received_at", before) : Effect.succeed(0)',
+        'pruneInOrder(run, pending, "received_at", before)'
+      ],
       ["if (length < limits.prunedMessages) return total", "return total"],
-      ["AND received_at < $1 AND sequence > $2", "AND $1 > 0 AND sequence > $2"],
+      ["AND ${time} < $1 AND sequence > $2", "AND $1 > 0 AND sequence > $2"],
       ["if (some?.last == null) return total", "if (some?.last == null || after > 0) return total"],
       ["AS summed WHERE before <= ${limits.prunedBytes}", "AS summed"],
       ["UNIQUE (id, peer)", "UNIQUE (id)"],
@@ -30,10 +58,7 @@ export const inbox = room("services/inbox", [
       ["if (version > versions.length)", "if (false)", { tests: ["services/inbox/sqlite"] }],
       ["id BETWEEN $1 AND $2 AND done_at IS NULL", "id BETWEEN $1 AND $2"],
       ["SUBSTR(text, 1, $1)", "SUBSTR(text, 1, $1 + 1)"],
-      [
-        "FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.countedMessages}",
-        "FROM sealwire_inbox LIMIT ${limits.countedMessages}"
-      ]
+      ["WHERE ${condition} LIMIT ${limits.countedMessages}", "LIMIT ${limits.countedMessages}"]
     ]
   },
   {
@@ -41,8 +66,8 @@ export const inbox = room("services/inbox", [
     tests: inboxTests,
     mutants: [
       ["row.peer === peer && Buffer.compare(row.id, id) === 0", "Buffer.compare(row.id, id) === 0"],
-      ["leaseUntil <= now", "leaseUntil <= now + 1e12"],
-      ["attempts === stored.attempts ? { leaseUntil: 0 } : {}", "({ leaseUntil: 0 })"],
+      ["Math.max(leaseUntil, retryAt) <= now", "Math.max(leaseUntil, retryAt) <= now + 1e12"],
+      ["row.attempts === attempts && ", ""],
       [
         "text: Buffer.alloc(0)\n",
         "",
@@ -52,6 +77,29 @@ export const inbox = room("services/inbox", [
         }
       ],
       [".slice(0, 2)", ".slice(0, 1)"]
+    ]
+  },
+  {
+    file: "Redelivery.ts",
+    tests: ["services/inbox/deadLetters", "services/inbox/worker"],
+    mutants: [
+      ["failures >= maxAttempts", "failures > maxAttempts"],
+      ['verdict === "failed" && failures', "failures"],
+      ["(0.5 + random / 2)", "1"],
+      ["failuresOf(stored) > maxAttempts", "false"],
+      ["limits.longestPauseMillis) *", "1e12) *"]
+    ]
+  },
+  {
+    file: "Worker.ts",
+    tests: ["services/inbox/worker"],
+    mutants: [
+      ["!retry || isGone || isOver", "!retry || isOver"],
+      ["!wait || !retry || isGone", "!wait || isGone"],
+      ['if (renewed._tag === "Right" && !renewed.right) return', ""],
+      ["error.retry ? Effect.interruptible(again) : error\n", "error\n"],
+      ["concurrency - running", "1 - running"],
+      ["Effect.ignore(this.#messages.release(stored))", "Effect.void"]
     ]
   },
   {
@@ -75,7 +123,10 @@ export const inbox = room("services/inbox", [
     tests: inboxTests,
     mutants: [
       ["retry: status === temporaryFailure", "retry: true"],
-      ["if (status !== 0)\n", "if (status === 75)\n"],
+      [
+        "if (status !== 0)\n      return yield* new InboxRefused",
+        "if (status === 75)\n      return yield* new InboxRefused"
+      ],
       [
         "  SEALWIRE_PEER: peer,\n  SEALWIRE_FROM: from,",
         "  SEALWIRE_PEER: from,\n  SEALWIRE_FROM: peer,"

@@ -1,6 +1,7 @@
 // One sample of every event, for the examples of docs/reference/json-events.md.
 import { Event } from "../../src/cli/output/events/index.ts"
 import type { RemotePeer } from "../../src/services/Service.ts"
+import type { StoredMessage } from "../../src/services/inbox/StoredMessage.ts"
 
 const publicKey = Buffer.alloc(32, 1)
 const nextKey = Buffer.alloc(32, 2)
@@ -23,6 +24,23 @@ const address = "server.example:8080"
 const forwarded = { target: "postgres", from: "127.0.0.1:50312", peer: address, suite: "IK" }
 const counted = { connections: 1, bytesIn: 2048, bytesOut: 512 }
 const file = "./authorized_peers"
+
+const error = "the command exited with status 3: no such customer"
+const stored: StoredMessage = {
+  sequence: 1,
+  peer: "shared key",
+  name: "192.0.2.7:41356",
+  id,
+  receivedAt: Date.UTC(2026, 0, 31, 12),
+  size: text.length,
+  text,
+  leaseUntil: 0,
+  retryAt: 0,
+  attempts: 1,
+  uncounted: 0,
+  error: undefined,
+  deadAt: undefined
+}
 
 type Tag = Event["_tag"]
 
@@ -83,32 +101,34 @@ export const samples: {
     Event.MessageReceived({ sender: unnamed, id, text: binary })
   ],
   InboxMessage: [
+    Event.InboxMessage({ stored: { ...stored, leaseUntil: Date.UTC(2026, 0, 31, 12, 5) } }),
     Event.InboxMessage({
-      stored: {
-        sequence: 1,
-        peer: "shared key",
-        name: "192.0.2.7:41356",
-        id,
-        receivedAt: Date.UTC(2026, 0, 31, 12),
-        size: text.length,
-        text,
-        leaseUntil: Date.UTC(2026, 0, 31, 12, 5),
-        attempts: 1
-      }
+      stored: { ...stored, error, attempts: 3, retryAt: Date.UTC(2026, 0, 31, 12, 5) }
     }),
     Event.InboxMessage({
       stored: {
-        sequence: 2,
-        peer: "shared key",
-        name: "192.0.2.7:41356",
-        id,
-        receivedAt: Date.UTC(2026, 0, 31, 12),
+        ...stored,
         size: binary.length,
         text: binary,
-        leaseUntil: 0,
-        attempts: 0
+        attempts: 10,
+        error,
+        deadAt: Date.UTC(2026, 0, 31, 12, 9)
       }
     })
+  ],
+  InboxRetried: [Event.InboxRetried({ messages: 2 })],
+  MessageHandled: [Event.MessageHandled({ message: stored })],
+  MessageDeferred: [
+    Event.MessageDeferred({
+      message: stored,
+      reason: error,
+      millis: 840,
+      failures: 1,
+      maxAttempts: 10
+    })
+  ],
+  MessageDead: [
+    Event.MessageDead({ message: { ...stored, attempts: 10 }, reason: error, inbox: "" })
   ],
   InboxPruned: [Event.InboxPruned({ messages: 12 })],
   RetryScheduled: [

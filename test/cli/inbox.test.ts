@@ -61,15 +61,115 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "show", one])).code).toBe(2)
   })
 
-  it("releases a message when its command fails, and reports the reason", async ({ box }) => {
+  it("goes on after a message whose command fails, and keeps its error", async ({ box }) => {
     const server = await serve(box, "--inbox", "./inbox.db")
-    expect((await server.send("again")).code).toBe(0)
-    const failed = await box.run(["inbox", "take", "--exec", "echo no luck >&2; exit 3"])
-    expect(failed.code).toBe(7)
-    expect(failed.stderr).toMatch(
-      /^sealwire: the command: no luck\nsealwire: message [0-9a-f]{12} was not handled and stays in the inbox: the command exited with status 3\n$/
+    expect((await server.send("bad", "later", "dead", "good")).code).toBe(0)
+    const take = [
+      "inbox",
+      "take",
+      "--attempts",
+      "2",
+      "--exec",
+      `read -r text; echo "$text $SEALWIRE_ATTEMPT" >> tried; echo "about $text" >&2
+      case $text in bad) exit 3;; later) exit 75;; dead) exit 65;; esac`
+    ]
+    const first = await box.run(take)
+    expect(first.code).toBe(7)
+    expect(first.stderr).toMatch(
+      /^sealwire: warning: message [0-9a-f]{12} not handled \(1 of 2 attempts failed\): the command exited with status 3: about bad; next attempt in [01]\.\d s$/m
     )
-    expect((await box.run(["inbox", "take"])).stdout.toString()).toBe("again")
+    expect(first.stderr).toMatch(
+      /\nsealwire: 2 messages will be tried again, 1 message became a dead letter; see: sealwire inbox list --dead\n$/
+    )
+    expect(box.read("tried").toString()).toBe("bad 1\nlater 1\ndead 1\ngood 1\n")
+    const list = async (...args: ReadonlyArray<string>) =>
+      eventsOf((await box.run(["inbox", "list", "--json", ...args])).stdout)
+    expect(await list()).toMatchObject([
+      {
+        text: "bad",
+        attempts: 1,
+        failures: 1,
+        error: "the command exited with status 3: about bad"
+      },
+      { text: "later", attempts: 1, failures: 0 }
+    ])
+    expect(await list("--dead")).toMatchObject([{ text: "dead", failures: 1 }])
+    expect((await box.run(["inbox", "list", "--dead"])).stdout.toString()).toContain(
+      "1 attempt, 1 failed: the command exited with status 65: about dead"
+    )
+
+    // Now, and not after their pauses.
+    const [bad = "", later = ""] = (await list()).map(({ id }) => String(id))
+    expect((await box.run(["inbox", "retry", bad, later])).stderr).toBe(
+      "sealwire: 2 messages will be delivered again\n"
+    )
+    expect((await box.run(take)).code).toBe(7)
+    expect((await box.run(["inbox", "retry", "--all-dead", "--json"])).stdout.toString()).toBe(
+      '{"event":"inbox-retried","messages":1}\n'
+    )
+    expect((await box.run(["inbox", "take", "--exec", "true"])).code).toBe(0)
+    expect(box.read("tried").toString().split("\n").slice(4, 6)).toEqual(["bad 1", "later 1"])
+    await box.run(["inbox", "done", bad, later])
+    expect(await list()).toEqual([])
+  })
+
+  it("buries a message after its last attempt, and prunes it", async ({ box }) => {
+    const server = await serve(box, "--inbox", "./inbox.db", "--control", "./control")
+    expect((await server.send("bad", "good")).code).toBe(0)
+    const { code, stdout } = await box.run([
+      "inbox",
+      "take",
+      "--attempts",
+      "1",
+      "--json",
+      "--exec",
+      `grep -q good`
+    ])
+    expect(code).toBe(7)
+    expect(eventsOf(stdout)).toMatchObject([
+      { event: "message-dead", attempts: 1, reason: "the command exited with status 1" },
+      { event: "message-handled", attempts: 1 }
+    ])
+    expect((await box.run(["status", "./control"])).stdout.toString()).toContain(
+      "\ninbox: 0 messages; 1 dead letter\n"
+    )
+    expect((await box.run(["inbox", "prune", "--older", "0"])).code).toBe(2)
+    await sleep(1100)
+    expect((await box.run(["inbox", "prune", "--older", "1s"])).stderr).toContain("1 message")
+    expect((await box.run(["inbox", "prune", "--older", "1s", "--dead"])).stderr).toContain(
+      "1 message"
+    )
+    expect((await box.run(["inbox", "list", "--dead"])).stderr).toBe("sealwire: no dead letters\n")
+  })
+
+  it("is worked through by several commands at a time until SIGTERM, past a failing one", async ({
+    box
+  }) => {
+    const server = await serve(box, "--inbox", "./inbox.db")
+    expect((await server.send("bad", "1", "2")).code).toBe(0)
+    const worker = box.start(
+      // Both of one sender at a time: each waits for the other.
+      [
+        "inbox",
+        "work",
+        "--json",
+        "--order",
+        "none",
+        "--exec",
+        `read -r text; case $text in bad) exit 3;; esac; touch "at-$text"
+        until test -e at-1 && test -e at-2; do sleep 0.05; done`
+      ]
+    )
+    const events = (event: string) => eventsOf(worker.stdout).filter((one) => one.event === event)
+    await worker.until("two messages", () => events("message-handled").length === 2)
+    expect((await server.send("2")).code).toBe(0)
+    await worker.until("a new message", () => events("message-handled").length === 3)
+    expect(events("message-deferred")[0]).toMatchObject({ failures: 1, maxAttempts: 10 })
+    worker.kill("SIGTERM")
+    expect(await worker.exited()).toBe(0)
+    expect((await box.run(["inbox", "work", "--exec", "true", "--order", "fifo"])).stderr).toBe(
+      'sealwire: --order: "fifo" is not one of peer, strict, none; see: sealwire inbox work --help\n'
+    )
   })
 
   it("releases what it could not print", async ({ box }) => {

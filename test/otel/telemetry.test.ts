@@ -509,7 +509,7 @@ describe("a collector", () => {
 describe("metrics", () => {
   it("of the /metrics page and of the collector are the same", () => {
     const page = formatMetrics({
-      ...new Status().snapshot({ messages: 0 }),
+      ...new Status().snapshot({ messages: 0, dead: 0 }),
       counted: { "tunnel postgres": { connections: 1 } }
     })
     const onPage = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(

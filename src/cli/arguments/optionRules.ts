@@ -17,6 +17,7 @@ const clients = ["send", "push", "pull", "tunnel", "pipe"]
 const optionRules: ReadonlyArray<OptionRule> = [
   { commands: ["serve"], option: "--exec-concurrency", needs: "--inbox" },
   { commands: ["serve"], option: "--exec-timeout", needs: "--inbox" },
+  { commands: ["inbox take"], option: "--attempts", needs: "--exec" },
   { commands: ["serve"], option: "--unsafe-forward-in-clear", needs: "--forward" },
   { commands: ["serve"], option: "--tunnel-idle", needs: "--forward" },
   {

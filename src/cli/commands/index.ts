@@ -11,8 +11,10 @@ import { fingerprint } from "./fingerprint.ts"
 import { inboxDone } from "./inbox/done.ts"
 import { inboxList } from "./inbox/list.ts"
 import { inboxPrune } from "./inbox/prune.ts"
+import { inboxRetry } from "./inbox/retry.ts"
 import { inboxShow } from "./inbox/show.ts"
 import { inboxTake } from "./inbox/take.ts"
+import { inboxWork } from "./inbox/work.ts"
 import { inspect } from "./inspect.ts"
 import { keysProtect } from "./keys/protect.ts"
 import { keysUnprotect } from "./keys/unprotect.ts"
@@ -52,7 +54,9 @@ const shown: ReadonlyArray<CommandSpec> = [
   inboxList,
   inboxShow,
   inboxTake,
+  inboxWork,
   inboxDone,
+  inboxRetry,
   inboxPrune,
   encrypt,
   decrypt,

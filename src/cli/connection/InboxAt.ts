@@ -19,15 +19,16 @@ import { limits as inboxLimits } from "../../services/inbox/limits.ts"
 import type { StoredMessage } from "../../services/inbox/StoredMessage.ts"
 import { duration, optionError } from "../arguments/options.ts"
 import type { Snapshot } from "../output/Status.ts"
+import { plural } from "../output/events/phrases.ts"
 import * as standardOutput from "../output/standardOutput.ts"
 
 const problems = {
   malformed: "invalid message ID (1 to 32 hexadecimal digits)",
-  unknown: "no pending message with this ID",
+  unknown: "no message with this ID",
   ambiguous: "ambiguous message ID, several messages match"
 } as const
 
-/** A message ID or prefix does not name exactly one pending message. */
+/** A message ID or prefix does not name exactly one message that is not acknowledged. */
 export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{
   readonly idPrefix: string
   readonly problem: keyof typeof problems
@@ -37,15 +38,32 @@ export class MessageUnknown extends Data.TaggedError("MessageUnknown")<{
   }
 }
 
-/** The command of `inbox take --exec` failed. The lease of the message was released. */
+/** Commands of `inbox take --exec` or `inbox work` failed. Their messages are in the inbox. */
 export class NotHandled extends Data.TaggedError("NotHandled")<{
-  readonly id: Uint8Array
-  readonly reason: string
+  readonly inbox: string
+  /** Messages that wait for their next attempt. */
+  readonly deferred: number
+  /** Messages that became dead letters. */
+  readonly dead: number
 }> {
   override get message(): string {
-    return `message ${Hex.encode(this.id).slice(0, 12)} was not handled and stays in the inbox: ${this.reason}`
+    const { inbox, deferred, dead } = this
+    const waiting = deferred === 0 ? [] : [`${plural(deferred, "message")} will be tried again`]
+    const buried =
+      dead === 0
+        ? []
+        : [`${plural(dead, "message")} became ${dead === 1 ? "a dead letter" : "dead letters"}`]
+    const see = `sealwire inbox list${dead === 0 ? "" : " --dead"}${argument(inbox)}`
+    return `${[...waiting, ...buried].join(", ")}; see: ${see}`
   }
 }
+
+/** The beginning of an ID, which identifies a message to a person. */
+export const shortId = ({ id }: Pick<StoredMessage, "id">): string => Hex.encode(id).slice(0, 12)
+
+/** Returns the argument that names an inbox, unless it is the default. */
+export const argument = (inbox: string): string =>
+  inbox === defaultFile ? "" : ` --inbox ${shown(inbox)}`
 
 /** The default inbox of the `inbox` commands. */
 export const defaultFile = "./inbox.db"
@@ -183,8 +201,9 @@ export const inboxDepth = (built: Context.Context<Inbox>): Effect.Effect<Snapsho
             new InboxRefused({ reason: `no response within ${depthTimeout}`, retry: true })
         }),
         Effect.match({
-          onSuccess: ({ messages, oldest }) => ({
+          onSuccess: ({ messages, oldest, dead }) => ({
             messages,
+            dead,
             ...(oldest === undefined ? {} : { oldest })
           }),
           onFailure: ({ reason }) => ({ fault: reason })
@@ -223,7 +242,7 @@ export const withMessages = <A, E>(
 ): Effect.Effect<A, E | InboxUnusable | InboxRefused | ValidationError.ValidationError> =>
   Effect.flatMap(openStore(reference, false), (layer) => Effect.provide(use, layer))
 
-/** Finds the pending message with an ID or a unique prefix of it. */
+/** Finds the pending message or dead letter with an ID or a unique prefix of it. */
 export const findMessage = (
   idPrefix: string
 ): Effect.Effect<StoredMessage, MessageUnknown | InboxRefused, InboxMessages> =>

@@ -39,7 +39,8 @@ const services: ReadonlyArray<{
   { path: ["serve"] },
   { path: ["tunnel"] },
   { path: ["classic", "serve"], without: "--once" },
-  { path: ["inbox", "take"], with: "--wait", without: "--count" }
+  { path: ["inbox", "take"], with: "--wait", without: "--count" },
+  { path: ["inbox", "work"] }
 ]
 
 /** True for a command that SIGTERM ends in good order: a server, a tunnel, a worker. */

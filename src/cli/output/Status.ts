@@ -35,9 +35,12 @@ export interface Snapshot {
   readonly total: { readonly sessions: number; readonly refused: number; readonly failed: number }
   /** The sums of all sessions, open ones included, by service. */
   readonly counted: Readonly<Record<string, Readonly<Counters>>>
-  /** The messages in the inbox and the arrival of the oldest, or why the inbox is unavailable. */
+  /**
+   * The pending messages in the inbox, the arrival of the oldest, and the dead letters, or why the
+   * inbox is unavailable.
+   */
   readonly inbox?:
-    | { readonly messages: number; readonly oldest?: number }
+    | { readonly messages: number; readonly oldest?: number; readonly dead: number }
     | { readonly fault: string }
 }
 
@@ -154,13 +157,14 @@ const counterRows = (table: Table, counters: Readonly<Counters> = {}): ReadonlyA
   Object.entries(table).map(([name, metric]) => [metric, counters[name] ?? 0])
 
 const inboxRows = ({ inbox, at }: Snapshot): ReadonlyArray<Row> => {
-  const { readable, messages, oldest } = metrics.inbox
+  const { readable, messages, oldest, dead } = metrics.inbox
   if (inbox === undefined) return []
   if ("fault" in inbox) return [[readable, 0]]
   return [
     [readable, 1],
     [messages, inbox.messages],
-    [oldest, inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000]
+    [oldest, inbox.oldest === undefined ? 0 : Math.max(0, at - inbox.oldest) / 1000],
+    [dead, inbox.dead]
   ]
 }
 
@@ -234,6 +238,7 @@ const inboxOf = (inbox: NonNullable<Snapshot["inbox"]>): NonNullable<Snapshot["i
     ? { fault: printable(inbox.fault) }
     : {
         messages: Number(inbox.messages),
+        dead: Number(inbox.dead ?? 0),
         ...(inbox.oldest === undefined ? {} : { oldest: time(inbox.oldest) })
       }
 

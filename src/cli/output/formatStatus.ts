@@ -19,7 +19,8 @@ const formatInbox = (inbox: NonNullable<Snapshot["inbox"]>): string => {
   if ("fault" in inbox) return `inbox: unavailable: ${Printable.line(inbox.fault)}`
   const orMore = inbox.messages === inboxLimits.countedMessages ? " or more" : ""
   const oldest = inbox.oldest === undefined ? "" : `, oldest from ${formatTime(inbox.oldest)}`
-  return `inbox: ${plural(inbox.messages, "message")}${orMore}${oldest}`
+  const dead = inbox.dead === 0 ? "" : `; ${plural(inbox.dead, "dead letter")}`
+  return `inbox: ${plural(inbox.messages, "message")}${orMore}${oldest}${dead}`
 }
 
 const columns = ["PEER", "ADDRESS", "SUITE", "SERVICE", "SINCE", "TRAFFIC"] as const

@@ -1,5 +1,7 @@
 import * as Hex from "../../bytes/Hex.ts"
-import type { StoredMessage } from "../../services/inbox/StoredMessage.ts"
+import { failuresOf, type StoredMessage } from "../../services/inbox/StoredMessage.ts"
+
+const time = (millis: number): string => new Date(millis).toISOString()
 
 /** The JSON fields of a stored message, without its text. */
 export const storedMessageFields = ({
@@ -9,13 +11,20 @@ export const storedMessageFields = ({
   receivedAt,
   size,
   attempts,
-  leaseUntil
+  uncounted,
+  leaseUntil,
+  retryAt,
+  error,
+  deadAt
 }: StoredMessage) => ({
   id: Hex.encode(id),
   peer: name,
   peerKey: peer,
-  receivedAt: new Date(receivedAt).toISOString(),
+  receivedAt: time(receivedAt),
   bytes: size,
   attempts,
-  ...(leaseUntil === 0 ? {} : { leaseUntil: new Date(leaseUntil).toISOString() })
+  ...(error === undefined ? {} : { failures: failuresOf({ attempts, uncounted }), error }),
+  ...(leaseUntil === 0 ? {} : { leaseUntil: time(leaseUntil) }),
+  ...(retryAt === 0 ? {} : { retryAt: time(retryAt) }),
+  ...(deadAt === undefined ? {} : { deadAt: time(deadAt) })
 })

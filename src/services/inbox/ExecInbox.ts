@@ -12,6 +12,9 @@ import { budgetKey } from "../PeerBudgets.ts"
 import { FairSlots } from "./FairSlots.ts"
 import { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
+import { HandlingFailed, type Verdict } from "./Redelivery.ts"
+import { failuresOf } from "./StoredMessage.ts"
+import type { Handle } from "./Worker.ts"
 import { limits as messageLimits } from "../messages/MessageFrame.ts"
 import type { RemotePeer } from "../Service.ts"
 import { senderId, type IncomingMessage, type MessageHandler } from "../messages/MessageHandler.ts"
@@ -36,6 +39,9 @@ export interface Options {
 
 /** EX_TEMPFAIL of sysexits.h: "temporary failure; user is invited to retry". */
 const temporaryFailure = 75
+
+/** The exit statuses, beside 0, with a meaning of their own: EX_DATAERR and EX_TEMPFAIL. */
+const verdicts: Readonly<Record<number, Verdict>> = { 65: "dead", [temporaryFailure]: "later" }
 
 /**
  * Returns the environment variables that describe a message to its command. `ChildEnvironment`
@@ -72,28 +78,57 @@ export const reply = (
 ): Effect.Effect<Uint8Array, InboxRefused> =>
   start(options, text, { ...env, SEALWIRE_REPLY: "1" }, messageLimits.replyBytes)
 
+/**
+ * Returns the handler of a worker that runs the command for each message. Status 0 means handled,
+ * 75 later, 65 a dead letter at once; any other status, a signal and the deadline count as a failed
+ * attempt. The reason ends with the last line of the output.
+ */
+export const handler =
+  (options: RunOptions): Handle<never> =>
+  (stored) =>
+    Effect.gen(function* () {
+      const lines = new LastLine(options.onLine)
+      const { status } = yield* execute({ ...options, onLine: lines.onLine }, stored.text, {
+        SEALWIRE_PEER: stored.name,
+        SEALWIRE_ID: Hex.encode(stored.id),
+        SEALWIRE_ATTEMPT: String(failuresOf(stored))
+      }).pipe(
+        Effect.mapError(
+          (clause) =>
+            new HandlingFailed({ reason: `the command ${clause}${lines.last}`, verdict: "failed" })
+        )
+      )
+      if (status !== 0)
+        return yield* new HandlingFailed({
+          reason: `the command exited with status ${status}${lines.last}`,
+          verdict: verdicts[status] ?? "failed"
+        })
+    })
+
+/** Passes lines on, and keeps the last one. */
+class LastLine {
+  /** The line as ": line"; "" before the first. */
+  last = ""
+  readonly onLine: Options["onLine"]
+
+  constructor(onLine: Options["onLine"]) {
+    this.onLine = (line) => {
+      this.last = `: ${line}`
+      return onLine(line)
+    }
+  }
+}
+
 const start = (
-  { command, deadline = limits.execDeadline, onLine }: RunOptions,
+  options: RunOptions,
   text: Uint8Array,
   env: Environment,
   maxOutput?: number
 ): Effect.Effect<Uint8Array, InboxRefused> =>
   Effect.gen(function* () {
-    const fork = Runtime.runFork(yield* Effect.runtime<never>())
-    const lines = new OutputLines((line) => void fork(onLine(line)))
-    const { status, output } = yield* Subprocess.run({
-      program: "/bin/sh",
-      args: ["-c", command],
-      input: text,
-      deadline,
-      env,
-      ...(maxOutput === undefined ? {} : { maxOutput }),
-      onOutput: (chunk) => lines.push(chunk)
-    }).pipe(
-      Effect.mapError(
-        (clause) => new InboxRefused({ reason: `the command ${clause}`, retry: true })
-      ),
-      Effect.ensuring(Effect.sync(() => lines.end()))
+    const { status, output } = yield* Effect.mapError(
+      execute(options, text, env, maxOutput),
+      (clause) => new InboxRefused({ reason: `the command ${clause}`, retry: true })
     )
     if (maxOutput !== undefined && output.length > maxOutput)
       return yield* new InboxRefused({
@@ -106,6 +141,27 @@ const start = (
         retry: status === temporaryFailure
       })
     return output
+  })
+
+/** Runs the command to its end. Fails with a clause when it does not end by itself. */
+const execute = (
+  { command, deadline = limits.execDeadline, onLine }: RunOptions,
+  text: Uint8Array,
+  env: Environment,
+  maxOutput?: number
+): Effect.Effect<Subprocess.Outcome, string> =>
+  Effect.gen(function* () {
+    const fork = Runtime.runFork(yield* Effect.runtime<never>())
+    const lines = new OutputLines((line) => void fork(onLine(line)))
+    return yield* Subprocess.run({
+      program: "/bin/sh",
+      args: ["-c", command],
+      input: text,
+      deadline,
+      env,
+      ...(maxOutput === undefined ? {} : { maxOutput }),
+      onOutput: (chunk) => lines.push(chunk)
+    }).pipe(Effect.ensuring(Effect.sync(() => lines.end())))
   })
 
 export const make = ({

@@ -18,7 +18,9 @@ import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as MemoryInbox from "./MemoryInbox.ts"
 import { redactUrl } from "./redactUrl.ts"
-import type { MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
+import * as Redelivery from "./Redelivery.ts"
+import type { LeaseOrder, MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
+import * as Worker from "./Worker.ts"
 
 /** Stores or handles the messages of a server. */
 export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
@@ -76,6 +78,26 @@ export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
     return consumeBatches(options)
   }
 
+  /**
+   * Handles pending messages as `WorkOptions` says: several at a time, each under a lease that is
+   * renewed, with pauses after failures and dead letters after too many.
+   *
+   * @example
+   * yield* Inbox.work(
+   *   ({ text }) =>
+   *     Effect.mapError(deliver(text), ({ message }) =>
+   *       new HandlingFailed({ reason: message, verdict: "failed" })
+   *     ),
+   *   { wait: true, concurrency: 4 }
+   * )
+   */
+  static work<R>(
+    handle: Worker.Handle<R>,
+    options: Worker.WorkOptions = {}
+  ): Effect.Effect<void, InboxRefused, InboxMessages | R> {
+    return Effect.flatMap(InboxMessages, (messages) => Worker.work(messages, handle, options))
+  }
+
   /** The message handler of a server that gives messages to the inbox. */
   static readonly handle: Effect.Effect<HandleMessages, never, Inbox> = Effect.map(Inbox, (inbox) =>
     handleWith(inbox)
@@ -124,6 +146,15 @@ export interface LeasedMessage extends StoredMessage {
   readonly ack: Effect.Effect<void, InboxRefused>
   /** Ends the lease without acknowledging: the message may be redelivered at once. */
   readonly nack: Effect.Effect<void, InboxRefused>
+  /**
+   * Ends the lease after a failed attempt: the message is redelivered after a pause, or becomes a
+   * dead letter. Returns which.
+   */
+  readonly fail: (
+    failure: Pick<Redelivery.HandlingFailed, "reason" | "verdict">
+  ) => Effect.Effect<Redelivery.Consequence, InboxRefused>
+  /** Starts the lease again. Returns false if it is lost: another consumer may have the message. */
+  readonly renew: Effect.Effect<boolean, InboxRefused>
 }
 
 /** The options of `Inbox.consume`. */
@@ -142,27 +173,38 @@ export interface ConsumeOptions {
   readonly batch?: number
   /** Maximum number of messages in total. No message beyond it is leased. Default: no limit. */
   readonly count?: number
+  /** Which messages of one peer are delivered. Default: `none`. */
+  readonly order?: LeaseOrder
+  /**
+   * Failed attempts after which a message is a dead letter. An attempt counts as failed when it
+   * ended with `fail`, and when its lease expired. Default: `limits.attempts`.
+   */
+  readonly attempts?: number
 }
 
 const consumeBatches = ({
-  lease = "1 minute",
+  lease = limits.lease,
   wait = false,
   batch = 1,
-  count = Number.POSITIVE_INFINITY
+  count = Number.POSITIVE_INFINITY,
+  order = "none",
+  attempts = limits.attempts
 }: ConsumeOptions): Stream.Stream<ReadonlyArray<LeasedMessage>, InboxRefused, InboxMessages> =>
   Stream.unwrap(
     Effect.map(InboxMessages, (messages) => {
       const millis = Duration.toMillis(lease)
       let left = count
       const next = Effect.gen(function* () {
-        const leased = yield* messages.lease({
-          count: Math.min(batch, left, limits.leaseMessages),
-          millis
-        })
-        left -= leased.length
-        if (leased.length === 0 && !wait) return yield* Effect.fail(Option.none())
-        if (leased.length === 0) yield* Effect.sleep(limits.pollInterval)
-        return leased.map((stored) => leasedMessage(messages, stored))
+        const leased = yield* Redelivery.lease(
+          messages,
+          { count: Math.min(batch, left, limits.leaseMessages), millis, order },
+          attempts
+        )
+        left -= leased.messages.length
+        const isEmpty = leased.messages.length + leased.dead.length === 0
+        if (isEmpty && !wait) return yield* Effect.fail(Option.none())
+        if (isEmpty) yield* Effect.sleep(limits.pollInterval)
+        return leased.messages.map((stored) => leasedMessage(messages, stored, millis, attempts))
       })
       return Stream.repeatEffectOption(
         Effect.mapError(
@@ -173,8 +215,15 @@ const consumeBatches = ({
     })
   )
 
-const leasedMessage = (messages: StoredMessages, stored: StoredMessage): LeasedMessage => ({
+const leasedMessage = (
+  messages: StoredMessages,
+  stored: StoredMessage,
+  millis: number,
+  attempts: number
+): LeasedMessage => ({
   ...stored,
   ack: messages.acknowledge([stored.sequence]),
-  nack: messages.release(stored)
+  nack: messages.release(stored),
+  fail: (failure) => Redelivery.fail(messages, stored, failure, attempts),
+  renew: messages.renew(stored, millis)
 })

@@ -11,6 +11,11 @@ export class InboxRefused extends Data.TaggedError("InboxRefused")<{
    * Number of messages, from the first, that were stored or handled before the failure. Default: 0.
    */
   readonly handled?: number
+  /**
+   * True when the inbox must be opened again: its file was moved, replaced or deleted. Default:
+   * false.
+   */
+  readonly isGone?: boolean
 }> {
   override get message(): string {
     return `inbox unavailable: ${this.reason}${this.retry ? "; try again later" : ""}`

@@ -24,7 +24,7 @@ export interface PendingMessage extends IncomingMessage {
 /** The sender of the messages of an outbox, in its table. */
 const ownSender = { peer: "outbox", from: "", publicKey: undefined, suite: "" } as const
 const pageCounts = "pragma_page_count(), pragma_freelist_count(), pragma_page_size()"
-const isPending = `done_at IS NULL AND peer = '${ownSender.peer}'`
+const isPending = `done_at IS NULL AND dead_at IS NULL AND peer = '${ownSender.peer}'`
 
 export const outboxFailed =
   (outbox: string) =>

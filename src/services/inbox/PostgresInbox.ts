@@ -18,7 +18,7 @@ const dialect: SqlInbox.Dialect = {
   sequence: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
   integer: "BIGINT",
   bytes: "BYTEA",
-  now: "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint",
+  now: "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",
   skipLocked: "FOR UPDATE SKIP LOCKED"
 }
 
@@ -61,21 +61,35 @@ export const make = (
 
     // A connection that is cut silently reports neither a result nor an error. After the timeout
     // all connections are destroyed, and the pool opens new ones.
-    const responseTimeout = Effect.acquireRelease(
-      Effect.sync(() =>
-        setTimeout(() => {
-          for (const socket of sockets) socket.destroy()
-        }, limits.responseMillis)
-      ),
-      (timer) => Effect.sync(() => clearTimeout(timer))
-    )
-    const run: SqlInbox.Run = (statement, parameters = []) =>
-      sql.unsafe<Record<string, unknown>>(statement, parameters).pipe(
-        Effect.mapError((error) => refused(error)),
-        (running) => Effect.scoped(Effect.zipRight(responseTimeout, running))
-      )
+    const runWithin =
+      (millis: number): SqlInbox.Run =>
+      (statement, parameters = []) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() =>
+            setTimeout(() => {
+              for (const socket of sockets) socket.destroy()
+            }, millis)
+          ),
+          () =>
+            Effect.mapError(sql.unsafe<Record<string, unknown>>(statement, parameters), (error) =>
+              refused(error)
+            ),
+          (timer) => Effect.sync(() => clearTimeout(timer))
+        )
+    const run = runWithin(limits.responseMillis)
+    const runMigration = runWithin(limits.migrationMillis)
     yield* sql
-      .withTransaction(Effect.zipRight(run(migrationLock), SqlInbox.migrate(inbox, dialect, run)))
+      .withTransaction(
+        Effect.all(
+          [
+            // An index over many messages takes longer than any other statement.
+            run(`SET LOCAL statement_timeout = ${limits.migrationMillis}`),
+            runMigration(migrationLock),
+            SqlInbox.migrate(inbox, dialect, runMigration)
+          ],
+          { discard: true }
+        )
+      )
       .pipe(Effect.mapError((error) => (error._tag === "SqlError" ? refused(error) : error)))
     return yield* SqlInbox.make(dialect, run)
   })

@@ -7,7 +7,7 @@ import * as GroupCommit from "./GroupCommit.ts"
 import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { senderId } from "../messages/MessageHandler.ts"
-import type { MessageStore, StoredMessage } from "./StoredMessage.ts"
+import type { LeaseOrder, MessageStore, StoredMessage } from "./StoredMessage.ts"
 
 /** The differences between the two databases. */
 export interface Dialect {
@@ -19,7 +19,7 @@ export interface Dialect {
   readonly bytes: string
   /**
    * An expression for the milliseconds since 1970, by the database's clock, which all servers and
-   * consumers share.
+   * consumers share. It has one value in a statement: an index can be searched for it.
    */
   readonly now: string
   /** The clause that makes concurrent consumers skip each other's rows. */
@@ -33,6 +33,11 @@ export type Run = (
   statement: string,
   parameters?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
+
+// The conditions of the indexes, word for word: a database uses an index only then.
+const pending = "done_at IS NULL AND dead_at IS NULL"
+const leased = `taken_by IS NOT NULL AND ${pending}`
+const dead = "dead_at IS NOT NULL AND done_at IS NULL"
 
 /**
  * The statements that migrate each version of the tables to the next. Released migrations never
@@ -60,7 +65,22 @@ const migrations = ({
     )`,
     "CREATE INDEX sealwire_inbox_waiting ON sealwire_inbox (sequence) WHERE done_at IS NULL"
   ],
-  ["CREATE INDEX sealwire_inbox_done ON sealwire_inbox (done_at) WHERE done_at IS NOT NULL"]
+  ["CREATE INDEX sealwire_inbox_done ON sealwire_inbox (done_at) WHERE done_at IS NOT NULL"],
+  [
+    `ALTER TABLE sealwire_inbox ADD COLUMN uncounted ${integer} NOT NULL DEFAULT 0`,
+    "ALTER TABLE sealwire_inbox ADD COLUMN error TEXT",
+    `ALTER TABLE sealwire_inbox ADD COLUMN dead_at ${integer}`,
+    // Earlier attempts were not told apart: none of them counts as failed.
+    "UPDATE sealwire_inbox SET uncounted = attempts WHERE done_at IS NULL AND attempts > 0",
+    // A lease that was released kept the name of its consumer.
+    "UPDATE sealwire_inbox SET taken_by = NULL WHERE done_at IS NULL AND lease_until = 0",
+    "DROP INDEX sealwire_inbox_waiting",
+    `CREATE INDEX sealwire_inbox_pending ON sealwire_inbox (sequence) WHERE ${pending}`,
+    `CREATE INDEX sealwire_inbox_ready ON sealwire_inbox (lease_until, sequence) WHERE ${pending}`,
+    `CREATE INDEX sealwire_inbox_peers ON sealwire_inbox (peer, lease_until, sequence) WHERE ${pending}`,
+    `CREATE INDEX sealwire_inbox_leased ON sealwire_inbox (peer, lease_until) WHERE ${leased}`,
+    `CREATE INDEX sealwire_inbox_dead ON sealwire_inbox (sequence) WHERE ${dead}`
+  ]
 ]
 
 /**
@@ -98,7 +118,8 @@ interface NewRow {
   readonly text: Uint8Array
 }
 
-const columns = "sequence, peer, name, id, received_at, size, text, lease_until, attempts"
+const columns =
+  "sequence, peer, name, id, received_at, size, text, lease_until, taken_by, attempts, uncounted, error, dead_at"
 
 /** Converts a row of SQLite, or of PostgreSQL, which returns 64-bit integers as text. */
 const storedMessage = (row: Row): StoredMessage => ({
@@ -109,8 +130,13 @@ const storedMessage = (row: Row): StoredMessage => ({
   receivedAt: Number(row.received_at),
   size: Number(row.size),
   text: bytesOf(row.text),
-  leaseUntil: Number(row.lease_until),
-  attempts: Number(row.attempts)
+  // Without a consumer, `lease_until` is the end of a pause.
+  leaseUntil: row.taken_by == null ? 0 : Number(row.lease_until),
+  retryAt: row.taken_by == null ? Number(row.lease_until) : 0,
+  attempts: Number(row.attempts),
+  uncounted: Number(row.uncounted),
+  error: row.error == null ? undefined : String(row.error),
+  deadAt: row.dead_at == null ? undefined : Number(row.dead_at)
 })
 
 /** Converts the value of a column of bytes. */
@@ -120,7 +146,7 @@ export const bytesOf = (value: unknown): Uint8Array =>
 
 export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { now, skipLocked } = dialect
+    const { now } = dialect
     const insert = insertStatement(dialect)
     const commit = yield* GroupCommit.make((rows: ReadonlyArray<NewRow>) =>
       Effect.asVoid(
@@ -138,6 +164,21 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
       )
     )
     const consumer = randomUUID()
+    const lease = leaseStatements(dialect)
+    /** Changes a message that this consumer has leased, if the lease is not lost. */
+    const changeLease = (
+      { sequence, attempts }: StoredMessage,
+      change: string,
+      parameters: ReadonlyArray<unknown>
+    ) => {
+      // SQLite numbers parameters as they appear.
+      const nth = (index: number) => `$${parameters.length + index}`
+      return run(
+        `UPDATE sealwire_inbox SET ${change} WHERE sequence = ${nth(1)} AND taken_by = ${nth(2)}
+        AND attempts = ${nth(3)} AND done_at IS NULL RETURNING sequence`,
+        [...parameters, sequence, consumer, attempts]
+      )
+    }
     const select = (statement: string, parameters: ReadonlyArray<unknown>) =>
       Effect.map(run(statement, parameters), (rows) => rows.map(storedMessage))
 
@@ -148,10 +189,10 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
           messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text }))
         )
       },
-      list: ({ limit, textBytes }) =>
+      list: ({ limit, textBytes, dead: isDead = false }) =>
         select(
           `SELECT ${columns.replace("text", "SUBSTR(text, 1, $1) AS text")} FROM sealwire_inbox
-          WHERE done_at IS NULL ORDER BY sequence LIMIT $2`,
+          WHERE ${isDead ? dead : pending} ORDER BY sequence LIMIT $2`,
           [textBytes, limit]
         ),
       find: (idPrefix) =>
@@ -161,37 +202,68 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
         ),
       depth: Effect.map(
         run(
-          `SELECT
-            (SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE done_at IS NULL LIMIT ${limits.countedMessages}) AS some) AS messages,
-            (SELECT received_at FROM sealwire_inbox WHERE done_at IS NULL ORDER BY sequence LIMIT 1) AS oldest`
+          `SELECT ${countOf(pending)} AS messages, ${countOf(dead)} AS dead,
+            (SELECT received_at FROM sealwire_inbox WHERE ${pending} ORDER BY sequence LIMIT 1) AS oldest`
         ),
         ([row]) => ({
           messages: Number(row?.messages),
-          oldest: row?.oldest == null ? undefined : Number(row.oldest)
+          oldest: row?.oldest == null ? undefined : Number(row.oldest),
+          dead: Number(row?.dead)
         })
       ),
-      lease: ({ count, millis }) =>
+      lease: ({ count, millis, order = "none" }) =>
         Effect.map(
-          select(
-            `WITH free AS MATERIALIZED (
-              SELECT sequence, size FROM sealwire_inbox
-              WHERE done_at IS NULL AND lease_until <= ${now} ORDER BY sequence LIMIT $1 ${skipLocked}
-            ), summed AS (SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM free)
-            UPDATE sealwire_inbox SET lease_until = ${now} + $2, taken_by = $3, attempts = attempts + 1
-            WHERE sequence IN (SELECT sequence FROM summed WHERE before <= $4)
-            RETURNING ${columns}`,
-            [Math.min(count, limits.leaseMessages), millis, consumer, limits.leaseBytes]
-          ),
+          select(lease[order], [
+            Math.min(count, limits.leaseMessages),
+            millis,
+            consumer,
+            limits.leaseBytes
+          ]),
           // RETURNING has no order.
           (leased) => leased.toSorted((one, other) => one.sequence - other.sequence)
         ),
-      release: ({ sequence, attempts }) =>
+      renew: (stored, millis) =>
+        Effect.map(
+          changeLease(stored, `lease_until = ${now} + $1`, [millis]),
+          (renewed) => renewed.length > 0
+        ),
+      release: (stored) =>
         Effect.asVoid(
-          run(
-            "UPDATE sealwire_inbox SET lease_until = 0 WHERE sequence = $1 AND taken_by = $2 AND attempts = $3",
-            [sequence, consumer, attempts]
+          changeLease(stored, "lease_until = 0, taken_by = NULL, uncounted = uncounted + 1", [])
+        ),
+      defer: (stored, { error, millis, counts }) =>
+        Effect.asVoid(
+          changeLease(
+            stored,
+            `lease_until = ${now} + $1, taken_by = NULL, error = $2, uncounted = uncounted + $3`,
+            [millis, error, counts ? 0 : 1]
           )
         ),
+      bury: (stored, error) =>
+        Effect.asVoid(
+          changeLease(stored, `dead_at = ${now}, lease_until = 0, taken_by = NULL, error = $1`, [
+            error
+          ])
+        ),
+      retry: (which) => {
+        const revive = (condition: string, parameters: ReadonlyArray<number>) =>
+          Effect.map(
+            run(
+              `UPDATE sealwire_inbox SET dead_at = NULL, lease_until = 0, uncounted = attempts
+              WHERE ${condition} RETURNING sequence`,
+              parameters
+            ),
+            ({ length }) => length
+          )
+        return which === "dead"
+          ? revive(dead, [])
+          : Effect.map(
+              Effect.forEach(which, (sequence) =>
+                revive("sequence = $1 AND taken_by IS NULL AND done_at IS NULL", [sequence])
+              ),
+              (changed) => changed.reduce((sum, count) => sum + count, 0)
+            )
+      },
       // The row stays, so that a message that is sent again is recognised as a duplicate.
       acknowledge: (sequences) =>
         Effect.forEach(
@@ -204,14 +276,69 @@ export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, ne
             ),
           { discard: true }
         ),
-      prune: ({ before, pending }) =>
-        Effect.zipWith(
-          pruneAcknowledged(run, before),
-          pending ? prunePending(run, before) : Effect.succeed(0),
-          (acknowledged, unread) => acknowledged + unread
-        )
+      prune: ({ before, pending: isPending, dead: isDead = false }) =>
+        Effect.map(
+          Effect.all([
+            pruneAcknowledged(run, before),
+            isPending ? pruneInOrder(run, pending, "received_at", before) : Effect.succeed(0),
+            isDead ? pruneInOrder(run, dead, "dead_at", before) : Effect.succeed(0)
+          ]),
+          (pruned) => pruned.reduce((sum, count) => sum + count, 0)
+        ),
+      check: Effect.asVoid(run("UPDATE sealwire_schema SET version = version"))
     }
   })
+
+const countOf = (condition: string): string =>
+  `(SELECT COUNT(*) FROM (SELECT sequence FROM sealwire_inbox WHERE ${condition} LIMIT ${limits.countedMessages}) AS counted)`
+
+/** The statement that leases messages in each order: of $1 messages, for $2 ms, to consumer $3. */
+const leaseStatements = ({ now, skipLocked }: Dialect): Readonly<Record<LeaseOrder, string>> => {
+  const isReady = `${pending} AND lease_until <= ${now}`
+  // Two searches of an index: messages that wait or are leased are not read, however many there are.
+  const oldest = `fresh AS (
+      SELECT sequence, size FROM sealwire_inbox
+      WHERE ${pending} AND lease_until = 0 ORDER BY sequence LIMIT $1 ${skipLocked}
+    ), due AS (
+      SELECT sequence, size FROM sealwire_inbox
+      WHERE ${pending} AND lease_until > 0 AND lease_until <= ${now}
+      ORDER BY lease_until, sequence LIMIT $1 ${skipLocked}
+    ), free AS (
+      SELECT * FROM (SELECT * FROM fresh UNION ALL SELECT * FROM due) AS one ORDER BY sequence LIMIT $1
+    )`
+  // The same two searches for each peer. A recursive query visits each peer once.
+  const firstOf = (condition: string, order: string) =>
+    `(SELECT sequence FROM sealwire_inbox
+      WHERE ${pending} AND peer = peers.peer AND ${condition} ORDER BY ${order} LIMIT 1)`
+  const ofEachPeer = (isHeld: string) => `peers (peer) AS (
+      SELECT (SELECT peer FROM sealwire_inbox WHERE ${pending} ORDER BY peer LIMIT 1)
+      UNION ALL
+      SELECT (
+        SELECT peer FROM sealwire_inbox WHERE ${pending} AND peer > peers.peer ORDER BY peer LIMIT 1
+      ) FROM peers WHERE peers.peer IS NOT NULL
+    ), heads AS (
+      SELECT ${firstOf("lease_until = 0", "sequence")} AS fresh,
+        ${firstOf(`lease_until > 0 AND lease_until <= ${now}`, "lease_until, sequence")} AS due
+      FROM peers WHERE peer IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM sealwire_inbox WHERE ${isHeld} AND peer = peers.peer AND lease_until > ${now}
+      )
+    ), free AS (
+      SELECT sequence, size FROM sealwire_inbox
+      WHERE sequence IN (SELECT CASE WHEN due < fresh THEN due ELSE COALESCE(fresh, due) END FROM heads)
+        AND ${isReady} ORDER BY sequence LIMIT $1 ${skipLocked}
+    )`
+  const statement = (
+    candidates: string
+  ) => `WITH RECURSIVE ${candidates}, summed AS (SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM free)
+    UPDATE sealwire_inbox SET lease_until = ${now} + $2, taken_by = $3, attempts = attempts + 1
+    WHERE sequence IN (SELECT sequence FROM summed WHERE before <= $4)
+    RETURNING ${columns}`
+  return {
+    none: statement(oldest),
+    peer: statement(ofEachPeer(leased)),
+    strict: statement(ofEachPeer(pending))
+  }
+}
 
 /**
  * Deletes the rows that were acknowledged before a moment, in transactions with pauses, in which
@@ -231,16 +358,19 @@ const pruneAcknowledged = (run: Run, before: number) =>
     }
   })
 
-/** Deletes the rows that arrived before a moment and are pending, as `pruneAcknowledged` does. */
-const prunePending = (run: Run, before: number) =>
+/**
+ * Deletes the rows with the condition of an index whose time in a column is before a moment, as
+ * `pruneAcknowledged` does.
+ */
+const pruneInOrder = (run: Run, condition: string, time: string, before: number) =>
   Effect.gen(function* () {
     for (let [total, after] = [0, 0]; ; yield* Effect.sleep(limits.prunePause)) {
       const [some] = yield* run(
         `SELECT MAX(sequence) AS last FROM (
           SELECT sequence, SUM(size) OVER (ORDER BY sequence) - size AS before FROM (
             SELECT sequence, size FROM sealwire_inbox
-            WHERE done_at IS NULL AND sequence > $1 ORDER BY sequence LIMIT ${limits.prunedMessages}
-          ) AS pending
+            WHERE ${condition} AND sequence > $1 ORDER BY sequence LIMIT ${limits.prunedMessages}
+          ) AS some_rows
         ) AS summed WHERE before <= ${limits.prunedBytes}`,
         [after]
       )
@@ -248,7 +378,7 @@ const prunePending = (run: Run, before: number) =>
       const last = Number(some.last)
       const { length } = yield* run(
         `DELETE FROM sealwire_inbox
-        WHERE done_at IS NULL AND received_at < $1 AND sequence > $2 AND sequence <= $3 RETURNING sequence`,
+        WHERE ${condition} AND ${time} < $1 AND sequence > $2 AND sequence <= $3 RETURNING sequence`,
         [before, after, last]
       )
       total += length

@@ -130,7 +130,8 @@ const checking = (check: () => void): Effect.Effect<void, InboxRefused> =>
           cause instanceof Rejected
             ? cause.message
             : `its file cannot be found again (${codeOf(cause)}); check its directories with ls -l`,
-        retry: true
+        retry: true,
+        isGone: cause instanceof Rejected
       })
   })
 

@@ -46,6 +46,36 @@ export const limits = {
   countedMessages: 1_000_000,
   /** Pause between two looks for new messages by a consumer that waits. */
   pollInterval: "500 millis",
+  /** Default duration of a lease, and the part of it after which a worker renews it. */
+  lease: "1 minute",
+  renewAfter: 1 / 3,
+  /** Default number of failed attempts after which a message is a dead letter. */
+  attempts: 10,
+  /**
+   * Pause after the first failed attempt, in milliseconds. It doubles with each further failure;
+   * jitter takes up to half of it. The ten attempts of the default take up to 9 minutes.
+   */
+  firstPauseMillis: 1000,
+  longestPauseMillis: 600_000,
+  /** Characters of the error that is stored with a message. */
+  errorCharacters: 500,
+  /** Default number of messages that `inbox work` handles at the same time, and the largest. */
+  workConcurrency: 4,
+  maxWorkConcurrency: 256,
+  /**
+   * Pause of a waiting worker after the first failure to read the inbox, in milliseconds; it
+   * doubles. The worker ends with the error when the inbox stays unavailable for so long.
+   */
+  firstOutagePause: 250,
+  longestOutagePause: 10_000,
+  outageMillis: 300_000,
+  /** Longest time to release a message whose handler was interrupted. */
+  releaseTimeout: "1 second",
+  /**
+   * Longest time of a statement that migrates the tables of a PostgreSQL inbox, in milliseconds:
+   * it makes an index over all messages.
+   */
+  migrationMillis: 600_000,
   /** Default time limit of a command for one message. */
   execDeadline: "60 seconds",
   /**

@@ -6,61 +6,26 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Hex from "../../../src/bytes/Hex.ts"
-import { generate } from "../../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../../src/keys/PublicKey.ts"
 import * as GroupCommit from "../../../src/services/inbox/GroupCommit.ts"
 import { handleWith, Inbox, InboxMessages } from "../../../src/services/inbox/Inbox.ts"
-import { InboxRefused, type InboxUnusable } from "../../../src/services/inbox/InboxErrors.ts"
+import { InboxRefused } from "../../../src/services/inbox/InboxErrors.ts"
 import { limits } from "../../../src/services/inbox/limits.ts"
 import type { RemotePeer } from "../../../src/services/Service.ts"
 import type { IncomingMessage } from "../../../src/services/messages/MessageHandler.ts"
 import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import * as Postgres from "./Postgres.ts"
+import { alice, bob, isMissing, message, schema, stores } from "./stores.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
 
-const alice: RemotePeer = {
-  peer: "alice",
-  from: "127.0.0.1:4711",
-  publicKey: generate().publicKey,
-  suite: "IK"
-}
-const bob: RemotePeer = { ...alice, peer: "bob", publicKey: generate().publicKey }
 const unnamedPeer: RemotePeer = {
   peer: "127.0.0.1:4711",
   from: "127.0.0.1:4711",
   publicKey: undefined,
   suite: "NNpsk0"
 }
-
-const message = (text: string | Uint8Array, id: Uint8Array = randomBytes(16)): IncomingMessage => ({
-  id,
-  text: Buffer.from(text)
-})
-
-const schema: Effect.Effect<URL, never, Scope.Scope> = Effect.map(
-  Effect.acquireRelease(Effect.promise(Postgres.schema), ({ drop }) => Effect.promise(drop)),
-  ({ url }) => url
-)
-
-type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
-
-/** Layers that open the same inbox each time they are built. */
-const stores: ReadonlyArray<
-  readonly [name: string, open: Effect.Effect<Keeping, never, Scope.Scope>]
-> = [
-  // The same inbox each time, because it is built once.
-  ["memory", Effect.map(Layer.build(Inbox.layerMemory), Layer.succeedContext)],
-  [
-    "SQLite",
-    Effect.map(scopedFolder, (folder) => Inbox.layerSqlite(path.join(folder, "inbox.db")))
-  ],
-  ["PostgreSQL", Effect.map(schema, Inbox.layerPostgres)]
-]
-const isMissing = (store: string) => store === "PostgreSQL" && !Postgres.available
 
 const store = (messages: ReadonlyArray<IncomingMessage>, sender = alice) =>
   Effect.flatMap(Inbox, (inbox) => inbox.handle(messages, sender))

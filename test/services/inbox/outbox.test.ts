@@ -13,8 +13,8 @@ const file = Effect.map(scopedFolder, (folder) => path.join(folder, "outbox.db")
 const text = (word: string) => Buffer.from(word)
 
 describe("a full outbox", () => {
-  const full = { bytes: 40_000 }
-  const long = text("x".repeat(30_000))
+  const full = { bytes: 80_000 }
+  const long = text("x".repeat(70_000))
 
   it.scopedLive("makes new messages wait, and refuses them when nothing is being delivered", () =>
     Effect.gen(function* () {

@@ -78,11 +78,11 @@ describe("the text of a message", () => {
 it.scopedLive("the depth counts the messages that are not acknowledged", () =>
   Effect.gen(function* () {
     const inbox = yield* SqliteInbox.make(file(), {})
-    expect(yield* inbox.depth).toEqual({ messages: 0, oldest: undefined })
+    expect(yield* inbox.depth).toEqual({ messages: 0, oldest: undefined, dead: 0 })
     yield* inbox.handle([message("a"), message("b"), message("c")], alice)
     const [first, second] = yield* inbox.list({ limit: 2, textBytes: 1 })
     yield* inbox.acknowledge([first?.sequence ?? 0])
-    expect(yield* inbox.depth).toEqual({ messages: 2, oldest: second?.receivedAt })
+    expect(yield* inbox.depth).toEqual({ messages: 2, oldest: second?.receivedAt, dead: 0 })
   })
 )
 

@@ -17,7 +17,8 @@ export const inboxPrune = commandSpec(
       "sealwire inbox prune --older 30d",
       "acknowledged more than 30 days ago; if sent again, they count as new"
     ],
-    ["sealwire inbox prune --older 30d --unread", "also pending messages that arrived before that"]
+    ["sealwire inbox prune --older 30d --unread", "also pending messages that arrived before that"],
+    ["sealwire inbox prune --older 7d --dead", "also messages that became dead letters before that"]
   ],
   {
     inbox: InboxAt.options.inbox,
@@ -25,14 +26,19 @@ export const inboxPrune = commandSpec(
     unread: Options.boolean("unread").pipe(
       Options.withDescription("Also delete unhandled messages (data loss).")
     ),
+    dead: Options.boolean("dead").pipe(
+      Options.withDescription("Also delete dead letters (data loss).")
+    ),
     json: options.json
   },
-  ({ inbox, older, unread, json }) =>
+  ({ inbox, older, unread, dead, json }) =>
     Effect.gen(function* () {
       const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(older)
       const messages = yield* InboxAt.withMessages(
         inbox,
-        Effect.flatMap(InboxMessages, (messages) => messages.prune({ before, pending: unread }))
+        Effect.flatMap(InboxMessages, (messages) =>
+          messages.prune({ before, pending: unread, dead })
+        )
       )
       yield* (yield* Report).emit(Event.InboxPruned({ messages }), {
         json,

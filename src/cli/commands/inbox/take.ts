@@ -3,13 +3,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Hex from "../../../bytes/Hex.ts"
-import * as ExecInbox from "../../../services/inbox/ExecInbox.ts"
 import { Inbox, InboxMessages, type LeasedMessage } from "../../../services/inbox/Inbox.ts"
-import type { InboxRefused } from "../../../services/inbox/InboxErrors.ts"
 import { limits } from "../../../services/inbox/limits.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "../../connection/InboxAt.ts"
+import * as InboxWorker from "../../connection/InboxWorker.ts"
 import * as options from "../../arguments/options.ts"
 import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
@@ -23,7 +21,7 @@ export const inboxTake = commandSpec(
     ["sealwire inbox take --ack", "print and acknowledge the oldest message"],
     [
       "sealwire inbox take --wait --exec ./handle.sh",
-      "handle pending and new messages; exit status 0 acknowledges"
+      "handle pending and new messages, one at a time; see sealwire inbox work for several"
     ],
     [
       "sealwire inbox take --count 10 --lease 10m --json",
@@ -50,15 +48,16 @@ export const inboxTake = commandSpec(
       Options.withPseudoName("COMMAND"),
       Options.optional,
       Options.withDescription(
-        "Run a command for each message, which it reads from standard input. Exit status 0 acknowledges the message; any other releases it and ends with exit code 7. Time limit: the lease."
+        `${InboxWorker.execDescription} Time limit: the lease. Exit code 7 if a message was not handled.`
       )
     ),
+    attempts: InboxWorker.attempts,
     wait: Options.boolean("wait").pipe(
       Options.withDescription("Wait for new messages when none is pending.")
     ),
     json: options.json
   },
-  ({ inbox, count, lease, ack, exec, wait, json }) =>
+  ({ inbox, count, lease, ack, exec, attempts, wait, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
       if (Option.isNone(exec)) yield* report.needsOutput
@@ -77,7 +76,7 @@ export const inboxTake = commandSpec(
           wire: false,
           exact: maxCount === 1
         })
-      const printAll = (batch: ReadonlyArray<LeasedMessage>) =>
+      const printBatch = (batch: ReadonlyArray<LeasedMessage>) =>
         Effect.gen(function* () {
           const messages = yield* InboxMessages
           let printed = 0
@@ -94,36 +93,40 @@ export const inboxTake = commandSpec(
           ).pipe(Effect.onError(() => Effect.ignore(Effect.zipRight(acknowledge, release))))
           yield* acknowledge
         })
-      const runCommand = (command: string) => (message: LeasedMessage) =>
-        ExecInbox.run({ ...InboxAt.handlerOptions(Option.some(lease)), command }, message.text, {
-          SEALWIRE_PEER: message.name,
-          SEALWIRE_ID: Hex.encode(message.id)
-        }).pipe(
-          Effect.mapError(({ reason }) => new InboxAt.NotHandled({ id: message.id, reason })),
-          Effect.onError(() => Effect.ignore(message.nack)),
-          Effect.zipRight(message.ack)
+      const printAll = Effect.gen(function* () {
+        let taken = 0
+        const batches = Inbox.consumeBatches({
+          lease,
+          wait,
+          batch: limits.leaseMessages,
+          count: maxCount,
+          // Somebody who looks at messages does not fail to handle them.
+          attempts: Number.POSITIVE_INFINITY
+        })
+        yield* InboxAt.withMessages(
+          inbox,
+          Stream.runForEach(batches, (batch) => {
+            taken += batch.length
+            return printBatch(batch)
+          })
         )
-      const use: (
-        batch: ReadonlyArray<LeasedMessage>
-      ) => Effect.Effect<void, InboxAt.NotHandled | InboxRefused, InboxMessages> = Option.match(
-        exec,
-        {
-          onNone: () => printAll,
-          onSome: (command) => (batch) =>
-            Effect.forEach(batch, runCommand(command), { discard: true })
-        }
-      )
-      // The lease of a message with a command starts when the command does.
-      const batch = Option.isSome(exec) ? 1 : limits.leaseMessages
-      let taken = 0
-      const messages = Stream.runForEach(
-        Inbox.consumeBatches({ lease, wait, batch, count: maxCount }),
-        (leased) => {
-          taken += leased.length
-          return use(leased)
-        }
-      )
-      yield* InboxAt.withMessages(inbox, messages)
+        return taken
+      })
+      const taken = yield* Option.match(exec, {
+        onNone: () => printAll,
+        onSome: (command) =>
+          InboxWorker.run({
+            inbox,
+            command,
+            deadline: lease,
+            json,
+            lease,
+            wait,
+            count: maxCount,
+            order: "none",
+            ...Option.match(attempts, { onNone: () => ({}), onSome: (attempts) => ({ attempts }) })
+          })
+      })
       if (taken === 0) yield* Effect.logInfo("no pending message")
     })
 )

@@ -16,6 +16,17 @@ export type MessageEvents = {
   }
   InboxMessage: { readonly stored: StoredMessage }
   InboxPruned: { readonly messages: number }
+  InboxRetried: { readonly messages: number }
+  MessageHandled: { readonly message: StoredMessage }
+  /** An attempt failed; the next one follows after `millis`. */
+  MessageDeferred: {
+    readonly message: StoredMessage
+    readonly reason: string
+    readonly millis: number
+    readonly failures: number
+    readonly maxAttempts: number
+  }
+  MessageDead: { readonly message: StoredMessage; readonly reason: string; readonly inbox: string }
   RetryScheduled: {
     readonly address: string
     readonly reason: string
@@ -40,6 +51,14 @@ export type MessageEvents = {
 const receivedLine = (sender: RemotePeer, messages: number, bytes: number): string =>
   `${formatSender(sender)}: received ${plural(messages, "message")} (${plural(bytes, "byte")})`
 
+const shortId = ({ id }: StoredMessage): string => Hex.encode(id).slice(0, 12)
+
+const attemptFields = ({ id, name, attempts }: StoredMessage) => ({
+  id: Hex.encode(id),
+  peer: name,
+  attempts
+})
+
 export const messageTexts: EventTexts<MessageEvents> = {
   MessageReceived: {
     code: "message-received",
@@ -63,6 +82,40 @@ export const messageTexts: EventTexts<MessageEvents> = {
     level: LogLevel.Info,
     line: ({ messages }) => `deleted ${plural(messages, "message")}`,
     fields: ({ messages }) => ({ messages })
+  },
+  InboxRetried: {
+    code: "inbox-retried",
+    level: LogLevel.Info,
+    line: ({ messages }) => `${plural(messages, "message")} will be delivered again`,
+    fields: ({ messages }) => ({ messages })
+  },
+  MessageHandled: {
+    code: "message-handled",
+    level: LogLevel.Debug,
+    line: ({ message }) => `message ${shortId(message)} handled`,
+    fields: ({ message }) => attemptFields(message)
+  },
+  MessageDeferred: {
+    code: "message-deferred",
+    level: LogLevel.Warning,
+    line: ({ message, reason, millis, failures, maxAttempts }) =>
+      `message ${shortId(message)} not handled (${failures} of ${maxAttempts} attempts failed): ${reason}; ` +
+      `next attempt in ${(millis / 1000).toFixed(1)} s`,
+    fields: ({ message, reason, millis, failures, maxAttempts }) => ({
+      ...attemptFields(message),
+      reason,
+      delayMillis: Math.round(millis),
+      failures,
+      maxAttempts
+    })
+  },
+  MessageDead: {
+    code: "message-dead",
+    level: LogLevel.Error,
+    line: ({ message, reason, inbox }) =>
+      `message ${shortId(message)} became a dead letter: ${reason}; ` +
+      `deliver it again with: sealwire inbox retry ${shortId(message)}${inbox}`,
+    fields: ({ message, reason }) => ({ ...attemptFields(message), reason })
   },
   RetryScheduled: {
     code: "retry-scheduled",

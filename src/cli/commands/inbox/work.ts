@@ -1,0 +1,92 @@
+import { quoted } from "../../../bytes/excerpt.ts"
+import * as Options from "@effect/cli/Options"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { limits } from "../../../services/inbox/limits.ts"
+import type { LeaseOrder } from "../../../services/inbox/StoredMessage.ts"
+import { commandSpec } from "../../arguments/CommandSpec.ts"
+import * as InboxAt from "../../connection/InboxAt.ts"
+import * as InboxWorker from "../../connection/InboxWorker.ts"
+import * as options from "../../arguments/options.ts"
+
+const defaultOrder = "peer"
+
+const orders: Readonly<Record<LeaseOrder, string>> = {
+  peer: "one message of a peer at a time, in order; one that failed is overtaken while it waits",
+  strict: "a message that failed holds back the later ones of its peer",
+  none: "any order, also several of a peer at a time"
+}
+
+const isOrder = (text: string): text is LeaseOrder => Object.hasOwn(orders, text)
+
+const order = Options.text("order").pipe(
+  Options.withPseudoName("ORDER"),
+  Options.mapEffect((text) =>
+    isOrder(text)
+      ? Effect.succeed(text)
+      : options.optionError(
+          "order",
+          `${quoted(text)} is not one of ${Object.keys(orders).join(", ")}`
+        )
+  ),
+  Options.withDefault<LeaseOrder>(defaultOrder),
+  Options.withDescription(
+    `Order of the messages of one peer. ${Object.entries(orders)
+      .map(([name, meaning]) => `${name}: ${meaning}`)
+      .join("; ")}. Default: ${defaultOrder}.`
+  )
+)
+
+export const inboxWork = commandSpec(
+  ["inbox", "work"],
+  "run a command for each pending and new message, until it is stopped",
+  [
+    [
+      "sealwire inbox work --exec ./handle.sh",
+      `${limits.workConcurrency} messages at a time, one of each peer; failed ones are tried again`
+    ],
+    [
+      "sealwire inbox work --exec ./handle.sh --concurrency 16 --attempts 3 --order none",
+      "16 at a time in any order; after three failures a message is a dead letter"
+    ]
+  ],
+  {
+    inbox: InboxAt.options.inbox,
+    exec: InboxAt.exec.pipe(
+      Options.withPseudoName("COMMAND"),
+      Options.withDescription(InboxWorker.execDescription)
+    ),
+    concurrency: options
+      .integer(
+        "concurrency",
+        `Maximum number of commands that run at the same time. Default: ${limits.workConcurrency}.`,
+        [1, limits.maxWorkConcurrency]
+      )
+      .pipe(Options.withDefault<number>(limits.workConcurrency)),
+    order,
+    attempts: InboxWorker.attempts,
+    execTimeout: options
+      .duration("exec-timeout", `Time limit of a command. Default: ${limits.execDeadline}.`)
+      .pipe(Options.withDefault(Duration.decode(limits.execDeadline))),
+    lease: options
+      .duration(
+        "lease",
+        `Duration of a lease. It is renewed while the command runs; a message of a worker that is killed is delivered again when it expires. Default: ${limits.lease}.`
+      )
+      .pipe(Options.withDefault(Duration.decode(limits.lease))),
+    json: options.json
+  },
+  ({ inbox, exec, execTimeout, attempts, json, ...work }) =>
+    Effect.asVoid(
+      InboxWorker.run({
+        ...work,
+        inbox,
+        command: exec,
+        deadline: execTimeout,
+        json,
+        wait: true,
+        ...Option.match(attempts, { onNone: () => ({}), onSome: (attempts) => ({ attempts }) })
+      })
+    )
+)
