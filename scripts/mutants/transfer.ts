@@ -92,11 +92,9 @@ export const transfer = room("services/transfer", [
       ["pathOf(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)", "pathOf(name), O_RDONLY | O_NONBLOCK)"],
       ["pathOf(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)", "pathOf(name), O_RDONLY | O_NOFOLLOW)"],
       ["stats.uid !== (process.geteuid?.() ?? stats.uid)", "false"],
-      ["current.dev !== dev || nlink !== 1", "current.dev !== dev"],
-      [
-        "unlock === undefined || current?.ino !== ino || current.dev",
-        "unlock === undefined || current === undefined || current.dev"
-      ],
+      ["!isCurrent || nlink !== 1) {", "!isCurrent) {"],
+      ["current?.ino === ino && current.dev === dev", "current !== undefined"],
+      ["if (unlock !== undefined && isCurrent) unlinkIfPossible(directory, partialName)", ""],
       ["if (size > entry.size) ftruncateSync(fd, 0)", ""],
       ["if (this.#isShared && status === undefined)", "if (false)"],
       ["if (overwrite) return renameSync(from, to)\n", "return renameSync(from, to)\n"],
@@ -131,23 +129,26 @@ export const transfer = room("services/transfer", [
     tests: [`${unit}partialFile`],
     mutants: [
       ["if (held.has(key)) return Effect.succeed(undefined)", ""],
-      ["        held.delete(key)\n        remove()", "        held.delete(key)"],
-      ["        held.delete(key)\n        remove()", "        remove()"],
-      ["if (!(await isOtherAlive(directory, stem, own.name))) return own", "return own"],
-      ["      unlinkIfThere(directory, name)\n      server?.close()", "      server?.close()"],
+      ["          held.delete(key)\n          entry.remove()", "          held.delete(key)"],
+      ["          held.delete(key)\n          entry.remove()", "          entry.remove()"],
+      ["if (!isTaken) return own", "return own"],
+      [
+        "        unlinkIfThere(directory, name)\n        server?.close()",
+        "        server?.close()"
+      ],
       ["process.umask(0o177)", "process.umask(0o077)"],
       ['if (answer === "alive") return true', ""],
       ['answer === "unknown" && Date.now() - stats.mtimeMs', "Date.now() - stats.mtimeMs"],
       ["Date.now() - stats.mtimeMs < limits.lockStaleMillis) return true", "false) return true"],
       ['["ECONNREFUSED", "ended"],', ""],
       ['  ["EAGAIN", "alive"]\n', ""],
-      ["if (entry === undefined) held.delete(key)", ""],
+      ["          held.delete(key)\n          return undefined", "          return undefined"],
       ["if (attempt === limits.lockAttempts) return undefined", "return undefined"],
-      ["      own.remove()\n      throw cause", "      throw cause"],
+      ["Effect.sync(own.remove)", "Effect.void"],
       ["isOurKernel && stats.isSocket()", "stats.isSocket()"],
       ["partial?.name === stem && partial.kind === kinds.held", "partial?.name === stem"],
       ["utimesSync(directory.pathOf(name), new Date(), new Date())", ""],
-      ["if (kind === kinds.held) await isAlive(directory, name)", ""],
+      ["if (kind === kinds.held) yield* isAlive(directory, name)", ""],
       ["if (kind !== kinds.making) continue", ""],
       ["stats !== undefined && Date.now() - stats.mtimeMs > limits.leftoverMillis", "true"]
     ]
@@ -221,7 +222,7 @@ export const transfer = room("services/transfer", [
         "if (charge !== undefined || this.#outstanding === 0) return charge",
         "if (charge !== undefined) return charge"
       ],
-      ["        yield* this.beforeWaiting\n", ""],
+      ["        yield* this.beforeWaiting\n        const before", "        const before"],
       ["        this.#outstanding--\n", ""],
       ["        this.#settled.notify()\n", ""]
     ]

@@ -9,10 +9,12 @@ import { blockCount, blockDigests } from "./Digest.ts"
 import { attempt, PieceBuffers, yieldTurn } from "./Disk.ts"
 import { limits } from "./limits.ts"
 import { forEachName } from "./Listing.ts"
+import { LockWait } from "./LockWait.ts"
 import type { Entry } from "./Manifest.ts"
 import type { Answer, Policy } from "./Messages.ts"
 import * as Names from "./Names.ts"
 import * as PartialFile from "./PartialFile.ts"
+import type { Holder } from "./PartialFileLock.ts"
 import { costOf, noCharge, type Charge, type Quota } from "./Quotas.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { Signal } from "./Signal.ts"
@@ -29,6 +31,8 @@ export interface DestinationCheckOptions {
   readonly memory?: Pick<SessionMemory, "reserve" | "release">
   /** Called when the disk fails; does not complete if that ends the session. */
   readonly reportFailure: (cause: unknown, path: string) => Effect.Effect<void>
+  /** The session, as a newer one sees it that wants the same partial files. */
+  readonly holder?: Holder
   readonly entries: ReadonlyArray<Entry>
   /** Entries whose path a file system may treat as that of another entry. */
   readonly collisions: ReadonlySet<number>
@@ -105,12 +109,14 @@ export class DestinationCheck {
     const result =
       entry.kind === "file"
         ? this.#checkFile(index, entry)
-        : attempt(() =>
-            answerOnly(
-              entry.kind === "folder"
-                ? this.#makeFolder(index, entry)
-                : this.#makeLink(index, entry)
-            )
+        : Effect.map(
+            entry.kind === "folder"
+              ? attempt(() => this.#makeFolder(index, entry))
+              : Effect.retry(
+                  attempt(() => this.#makeLink(index, entry)),
+                  { while: isTaken, times: 1 }
+                ),
+            answerOnly
           )
     return Effect.catchAll(result, (cause) => {
       this.abandon()
@@ -211,7 +217,25 @@ export class DestinationCheck {
     return "made"
   }
 
+  /** Determines the answer for a file. While another session of the peer writes it, waits. */
   #checkFile(index: number, entry: Entry): Effect.Effect<CheckResult, NodeJS.ErrnoException> {
+    return Effect.gen(this, function* () {
+      const wait = new LockWait()
+      for (;;) {
+        const result = yield* this.#tryFile(index, entry)
+        if (result !== "held") return result
+        yield* this.beforeWaiting
+        const { directory, name } = yield* attempt(() => this.destinationOf(index))
+        const partialName = PartialFile.resumableName(name, this.#options.tag, entry)
+        if (!(yield* wait.next(directory, partialName))) return answerOnly("busy")
+      }
+    })
+  }
+
+  #tryFile(
+    index: number,
+    entry: Entry
+  ): Effect.Effect<CheckResult | "held", NodeJS.ErrnoException> {
     return Effect.gen(this, function* () {
       const { dry } = this.#options
       const policy = this.policyFor(index)
@@ -257,20 +281,22 @@ export class DestinationCheck {
     name: string,
     entry: Entry,
     otherwise: CheckResult
-  ): Effect.Effect<CheckResult, NodeJS.ErrnoException> {
+  ): Effect.Effect<CheckResult | "held", NodeJS.ErrnoException> {
     return Effect.gen(this, function* () {
       // Interruption between locking and holding the file would leave it locked.
-      const partial = yield* PartialFile.openResumable(
-        directory,
-        name,
-        this.#options.tag,
-        entry
-      ).pipe(
-        Effect.tap((opened) => Effect.sync(() => (this.#held = opened))),
+      const { tag, holder } = this.#options
+      const partial = yield* PartialFile.openResumable(directory, name, tag, entry, holder).pipe(
+        Effect.tap((opened) =>
+          Effect.sync(() => (this.#held = typeof opened === "string" ? undefined : opened))
+        ),
         Effect.uninterruptible
       )
       const { charge = noCharge } = otherwise
-      if (partial === undefined) return this.#busy()
+      if (partial === "unusable") return this.#busy()
+      if (partial === "held") {
+        this.abandon()
+        return "held"
+      }
       partial.charge = charge
       if (!charge.recount(partial.costBefore)) {
         this.abandon()
@@ -379,6 +405,9 @@ const isReplaceable = (existing: Stats, policy: Policy): boolean =>
   existing.isFile() || policy === "rename" || (existing.isSymbolicLink() && policy === "overwrite")
 
 const answerOnly = (answer: Answer): CheckResult => ({ answer, digests: [] })
+
+/** True if another session has made an entry since it was looked for. */
+const isTaken = ({ code }: NodeJS.ErrnoException): boolean => code === "EEXIST"
 
 /** Codes of the system that mean something other than a failure of the disk. */
 const answerOf: ReadonlyMap<string, Answer> = new Map([

@@ -245,15 +245,16 @@ export const resumableName = (name: string, tag: string, entry: Entry): string =
   Names.partialName(name, tag, "1", sourceId(entry))
 
 /**
- * Opens and locks the partial file that an earlier session left of this source, or creates it;
- * undefined while another session holds it.
+ * Opens and locks the partial file that an earlier session left of this source, or creates it.
+ * Returns `held` while another session holds it, and `unusable` for a file that is not ours.
  */
 export const openResumable = (
   directory: SafeDirectory,
   name: string,
   tag: string,
-  entry: Entry
-): Effect.Effect<PartialFile | undefined, NodeJS.ErrnoException> =>
+  entry: Entry,
+  holder?: PartialFileLock.Holder
+): Effect.Effect<PartialFile | "held" | "unusable", NodeJS.ErrnoException> =>
   Effect.gen(function* () {
     const partialName = resumableName(name, tag, entry)
     const file = directory.pathOf(partialName)
@@ -271,17 +272,21 @@ export const openResumable = (
     const { dev, ino, size, nlink } = stats
     if (!stats.isFile() || stats.uid !== (process.geteuid?.() ?? stats.uid)) {
       closeSync(fd)
-      return undefined
+      return "unusable"
     }
-    const unlock = yield* Effect.onError(PartialFileLock.lock(directory, { dev, ino }), () =>
-      Effect.sync(() => closeSync(fd))
+    const unlock = yield* Effect.onError(
+      PartialFileLock.lock(directory, { dev, ino }, holder),
+      () => Effect.sync(() => closeSync(fd))
     )
     // Between open and lock another session may have committed or replaced it.
     const current = lstatIfExists(directory, partialName)
-    if (unlock === undefined || current?.ino !== ino || current.dev !== dev || nlink !== 1) {
+    const isCurrent = current?.ino === ino && current.dev === dev
+    if (unlock === undefined || !isCurrent || nlink !== 1) {
       closeSync(fd)
+      // A session that was killed between the two steps of a commit has left the file both names.
+      if (unlock !== undefined && isCurrent) unlinkIfPossible(directory, partialName)
       unlock?.()
-      return undefined
+      return "held"
     }
     if (size > entry.size) ftruncateSync(fd, 0)
     return new PartialFile(directory, name, partialName, fd, unlock, wasThere ? costOf(size) : 0)
@@ -308,13 +313,10 @@ export const removeLeftovers = (
   tag: string,
   onRemoved: OnRemoved = () => {}
 ): Effect.Effect<void, NodeJS.ErrnoException> =>
-  Effect.tryPromise({
-    try: async () => {
-      removeAbandoned(directory, names, tag, onRemoved)
-      await PartialFileLock.removeStale(directory, names)
-    },
-    catch: (cause) => cause as NodeJS.ErrnoException
-  })
+  Effect.zipRight(
+    attempt(() => removeAbandoned(directory, names, tag, onRemoved)),
+    PartialFileLock.removeStale(directory, names)
+  )
 
 const removeAbandoned = (
   directory: SafeDirectory,

@@ -16,9 +16,8 @@ import {
 } from "node:fs"
 import { connect, createServer, type Server } from "node:net"
 import { hostname } from "node:os"
-import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import { attempt, pause } from "./Disk.ts"
 import { limits } from "./limits.ts"
 import { forEachName } from "./Listing.ts"
 import * as Names from "./Names.ts"
@@ -42,8 +41,18 @@ const kernel = createHash("sha256")
   .digest("hex")
   .slice(0, 8)
 
+/** The session that holds a lock, as a newer one of the same peer sees it. */
+export interface Holder {
+  /** Grows with everything that arrives. */
+  readonly progress: () => number
+  /** Makes the session find out soon whether its peer is alive; it ends if not. */
+  readonly probe: () => void
+  /** Ends the session, which then releases the lock. */
+  readonly end: Effect.Effect<void>
+}
+
 /** Files that sessions of this process have locked. */
-const held = new Set<string>()
+const held = new Map<string, Holder | undefined>()
 
 /** A file by device and inode. */
 interface FileId {
@@ -51,51 +60,56 @@ interface FileId {
   readonly ino: number | bigint
 }
 
+const keyOf = ({ dev, ino }: FileId): string => `${dev}-${ino}`
+
+/** Returns the session of this process that holds the lock of a file. */
+export const holderOf = (file: FileId): Holder | undefined => held.get(keyOf(file))
+
 /**
  * Locks a file of this directory. Returns its unlock, which needs the directory open; undefined if
- * another session holds it.
+ * another session holds it. The caller makes it uninterruptible until it has the unlock.
  */
 export const lock = (
   directory: SafeDirectory,
-  { dev, ino }: FileId
-): Effect.Effect<(() => void) | undefined, NodeJS.ErrnoException> => {
-  const key = `${dev}-${ino}`
-  if (held.has(key)) return Effect.succeed(undefined)
-  held.add(key)
-  return Effect.tryPromise({
-    try: async () => {
-      let entry: LockEntry | undefined
-      try {
-        entry = await acquire(directory, `lock-${ino}`)
-      } finally {
-        if (entry === undefined) held.delete(key)
-      }
-      if (entry === undefined) return undefined
-      const { remove } = entry
-      return () => {
-        held.delete(key)
-        remove()
-      }
-    },
-    catch: (cause) => cause as NodeJS.ErrnoException
+  file: FileId,
+  holder?: Holder
+): Effect.Effect<(() => void) | undefined, NodeJS.ErrnoException> =>
+  Effect.suspend(() => {
+    const key = keyOf(file)
+    if (held.has(key)) return Effect.succeed(undefined)
+    held.set(key, holder)
+    return acquire(directory, `lock-${file.ino}`).pipe(
+      Effect.tapError(() => Effect.sync(() => held.delete(key))),
+      Effect.map((entry) => {
+        if (entry === undefined) {
+          held.delete(key)
+          return undefined
+        }
+        return () => {
+          held.delete(key)
+          entry.remove()
+        }
+      })
+    )
   })
-}
 
-const acquire = async (directory: SafeDirectory, stem: string): Promise<LockEntry | undefined> => {
-  for (let attempt = 1; ; attempt++) {
-    const own = await makeEntry(directory, stem)
-    try {
-      if (!(await isOtherAlive(directory, stem, own.name))) return own
-    } catch (cause) {
+const acquire = (
+  directory: SafeDirectory,
+  stem: string
+): Effect.Effect<LockEntry | undefined, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    for (let attempt = 1; ; attempt++) {
+      const own = yield* makeEntry(directory, stem)
+      const isTaken = yield* Effect.tapError(isOtherAlive(directory, stem, own.name), () =>
+        Effect.sync(own.remove)
+      )
+      if (!isTaken) return own
       own.remove()
-      throw cause
+      if (attempt === limits.lockAttempts) return undefined
+      // Two sessions that saw each other must not meet again.
+      yield* pause(Math.random() * limits.lockPauseMillis)
     }
-    own.remove()
-    if (attempt === limits.lockAttempts) return undefined
-    // Two sessions that saw each other must not meet again.
-    await sleep(Math.random() * limits.lockPauseMillis)
-  }
-}
+  })
 
 /** The entry of a lock in the directory. */
 interface LockEntry {
@@ -103,44 +117,56 @@ interface LockEntry {
   readonly remove: () => void
 }
 
-const makeEntry = async (directory: SafeDirectory, stem: string): Promise<LockEntry> => {
-  const source = randomBytes(8).toString("hex").slice(1)
-  const name = Names.partialName(stem, kernel, kinds.held, source)
-  const made = Names.partialName(stem, kernel, kinds.making, source)
-  const server = await listen(directory.pathOf(made))
-  // Now it answers: a name that does not answer is stale.
-  if (server === undefined) closeSync(openSync(directory.pathOf(made), "wx", 0o600))
-  renameSync(directory.pathOf(made), directory.pathOf(name))
-  // Sessions that cannot connect to it read its time.
-  const beat = setInterval(() => {
-    try {
-      utimesSync(directory.pathOf(name), new Date(), new Date())
-    } catch {
-      // Somebody removed it; the file itself is checked again before it gets its name.
+const makeEntry = (
+  directory: SafeDirectory,
+  stem: string
+): Effect.Effect<LockEntry, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    const source = randomBytes(8).toString("hex").slice(1)
+    const name = Names.partialName(stem, kernel, kinds.held, source)
+    const making = Names.partialName(stem, kernel, kinds.making, source)
+    const server = yield* Effect.flatMap(
+      attempt(() => directory.pathOf(making)),
+      listen
+    )
+    // Now it answers: a name that does not answer is stale.
+    yield* attempt(() => {
+      const made = directory.pathOf(making)
+      if (server === undefined) closeSync(openSync(made, "wx", 0o600))
+      renameSync(made, directory.pathOf(name))
+    })
+    // Sessions that cannot connect to it read its time.
+    const beat = setInterval(() => {
+      try {
+        utimesSync(directory.pathOf(name), new Date(), new Date())
+      } catch {
+        // Somebody removed it; the file itself is checked again before it gets its name.
+      }
+    }, limits.lockBeatMillis).unref()
+    return {
+      name,
+      remove: () => {
+        clearInterval(beat)
+        unlinkIfThere(directory, name)
+        server?.close()
+      }
     }
-  }, limits.lockBeatMillis).unref()
-  return {
-    name,
-    remove: () => {
-      clearInterval(beat)
-      unlinkIfThere(directory, name)
-      server?.close()
-    }
-  }
-}
+  })
 
 /** Listens at the path, mode 0600; undefined on a file system without sockets. */
-const listen = (path: string): Promise<Server | undefined> =>
-  new Promise((resolve, reject) => {
+const listen = (path: string): Effect.Effect<Server | undefined, NodeJS.ErrnoException> =>
+  Effect.async((resume) => {
     const server = createServer((socket) => socket.destroy())
     server.unref()
     server.once("error", (cause: NodeJS.ErrnoException) =>
-      lacksSpaceOrRights.has(cause.code ?? "") ? reject(cause) : resolve(undefined)
+      resume(
+        lacksSpaceOrRights.has(cause.code ?? "") ? Effect.fail(cause) : Effect.succeed(undefined)
+      )
     )
     const umask = process.umask(0o177)
     try {
       // Exclusive: a process of node:cluster would ask its primary.
-      server.listen({ path, exclusive: true }, () => resolve(server))
+      server.listen({ path, exclusive: true }, () => resume(Effect.succeed(server)))
     } finally {
       process.umask(umask)
     }
@@ -156,21 +182,20 @@ const lacksSpaceOrRights: ReadonlySet<string> = new Set([
 ])
 
 /** True if another lock of the file is alive. Removes those that are not. */
-const isOtherAlive = async (
+const isOtherAlive = (
   directory: SafeDirectory,
   stem: string,
   own: string
-): Promise<boolean> => {
-  const others: Array<string> = []
-  const listed = forEachName(directory, (bytes) => {
-    const name = Names.partialNameOf(bytes)
-    if (name !== undefined && name !== own && isLockOf(name, stem)) others.push(name)
+): Effect.Effect<boolean, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    const others: Array<string> = []
+    yield* forEachName(directory, (bytes) => {
+      const name = Names.partialNameOf(bytes)
+      if (name !== undefined && name !== own && isLockOf(name, stem)) others.push(name)
+    })
+    for (const name of others) if (yield* isAlive(directory, name)) return true
+    return false
   })
-  const failure = await Effect.runPromise(Effect.either(listed))
-  if (Either.isLeft(failure)) throw failure.left
-  for (const name of others) if (await isAlive(directory, name)) return true
-  return false
-}
 
 const isLockOf = (name: string, stem: string): boolean => {
   if (!name.startsWith(`${stem}.`)) return false
@@ -179,27 +204,32 @@ const isLockOf = (name: string, stem: string): boolean => {
 }
 
 /** True if the session of this lock still runs. Removes the entry otherwise. */
-const isAlive = async (directory: SafeDirectory, name: string): Promise<boolean> => {
-  const stats = lstatSync(directory.pathOf(name), { throwIfNoEntry: false })
-  // A partial file has one owner: another user could only hold its sessions up.
-  if (stats === undefined || stats.uid !== (process.geteuid?.() ?? stats.uid)) return false
-  const isOurKernel = Names.parsePartialName(name)?.peer === kernel
-  const answer = isOurKernel && stats.isSocket() ? await ask(directory.pathOf(name)) : "unknown"
-  if (answer === "alive") return true
-  if (answer === "unknown" && Date.now() - stats.mtimeMs < limits.lockStaleMillis) return true
-  unlinkIfThere(directory, name)
-  return false
-}
+const isAlive = (
+  directory: SafeDirectory,
+  name: string
+): Effect.Effect<boolean, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    const path = yield* attempt(() => directory.pathOf(name))
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    // A partial file has one owner: another user could only hold its sessions up.
+    if (stats === undefined || stats.uid !== (process.geteuid?.() ?? stats.uid)) return false
+    const isOurKernel = Names.parsePartialName(name)?.peer === kernel
+    const answer = isOurKernel && stats.isSocket() ? yield* ask(path) : "unknown"
+    if (answer === "alive") return true
+    if (answer === "unknown" && Date.now() - stats.mtimeMs < limits.lockStaleMillis) return true
+    unlinkIfThere(directory, name)
+    return false
+  })
 
-const ask = (path: string): Promise<"alive" | "ended" | "unknown"> =>
-  new Promise((resolve) => {
+const ask = (path: string): Effect.Effect<"alive" | "ended" | "unknown"> =>
+  Effect.async((resume) => {
     const socket = connect({ path })
     socket.once("connect", () => {
       socket.destroy()
-      resolve("alive")
+      resume(Effect.succeed("alive"))
     })
     socket.once("error", ({ code = "" }: NodeJS.ErrnoException) =>
-      resolve(answers.get(code) ?? "unknown")
+      resume(Effect.succeed(answers.get(code) ?? "unknown"))
     )
   })
 
@@ -211,19 +241,20 @@ const answers: ReadonlyMap<string, "alive" | "ended"> = new Map([
 ])
 
 /** Removes the locks among the names whose sessions have ended. */
-export const removeStale = async (
+export const removeStale = (
   directory: SafeDirectory,
   names: ReadonlyArray<string>
-): Promise<void> => {
-  for (const name of names) {
-    const kind = Names.parsePartialName(name)?.kind
-    if (kind === kinds.held) await isAlive(directory, name)
-    if (kind !== kinds.making) continue
-    const stats = lstatSync(directory.pathOf(name), { throwIfNoEntry: false })
-    if (stats !== undefined && Date.now() - stats.mtimeMs > limits.leftoverMillis)
-      unlinkIfThere(directory, name)
-  }
-}
+): Effect.Effect<void, NodeJS.ErrnoException> =>
+  Effect.gen(function* () {
+    for (const name of names) {
+      const kind = Names.parsePartialName(name)?.kind
+      if (kind === kinds.held) yield* isAlive(directory, name)
+      if (kind !== kinds.making) continue
+      const stats = lstatSync(directory.pathOf(name), { throwIfNoEntry: false })
+      if (stats !== undefined && Date.now() - stats.mtimeMs > limits.leftoverMillis)
+        unlinkIfThere(directory, name)
+    }
+  })
 
 const unlinkIfThere = (directory: SafeDirectory, name: string): void => {
   try {

@@ -17,6 +17,7 @@ import type { Entry, RequestedEntries } from "./Manifest.ts"
 import { failStopped, readManifest } from "./ManifestReader.ts"
 import * as Messages from "./Messages.ts"
 import * as PartialFile from "./PartialFile.ts"
+import type { Holder } from "./PartialFileLock.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
 import { receiverFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
@@ -67,6 +68,8 @@ class Receiver {
   readonly #answers: AnswerWriter
   readonly #receipts: DurableReceipts
   readonly #buffers = new PieceBuffers()
+  /** Grows with each frame, and with each byte of content. */
+  #progress = 0
   /** The large file whose content is being written. */
   #incoming: IncomingFile | undefined
   /** The file being received, until the commit queue or nobody is responsible for it. */
@@ -82,7 +85,23 @@ class Receiver {
     this.#options = options
     this.#receipts = new DurableReceipts(options.channel, options.progress)
     const { reportFailure } = this.#receipts
-    this.#answers = new AnswerWriter({ ...options, entries, collisions, reportFailure })
+    const holder = this.#holder
+    this.#answers = new AnswerWriter({ ...options, entries, collisions, reportFailure, holder })
+  }
+
+  /** This session, as a newer one of the peer sees it. */
+  get #holder(): Holder {
+    const { channel } = this.#options
+    let isProbed = false
+    return {
+      progress: () => this.#progress,
+      probe: () => {
+        // Each change of the pace begins a new interval.
+        if (!isProbed) channel.keepAlive(true)
+        isProbed = true
+      },
+      end: channel.reset
+    }
   }
 
   /**
@@ -115,6 +134,7 @@ class Receiver {
         const header = yield* frames.readHeader
         if (header === undefined) return yield* frames.violation("FIN before TRANSFEREND")
         const { type, length } = header
+        this.#progress++
         switch (type) {
           case FrameType.SmallFile:
             yield* this.#receiveSmallFile(yield* frames.readBody(length))
@@ -251,6 +271,10 @@ class Receiver {
         return yield* frames.violation("more kept blocks than were offered")
       const file = new IncomingFile({
         ...this.#options,
+        pace: (bytes) => {
+          this.#progress += bytes
+          return this.#options.pace(bytes)
+        },
         buffers: this.#buffers,
         entry,
         kept: offered.slice(0, keptBlocks),

@@ -63,6 +63,14 @@ export const limits = {
   lockAttempts: 4,
   /** Longest pause between those, in milliseconds. */
   lockPauseMillis: 20,
+  /** Pauses between attempts to get a partial file that another session of the peer writes. */
+  firstLockPauseMillis: 20,
+  longestLockPauseMillis: 1000,
+  /**
+   * Time in milliseconds without progress after which that session is ended, or the file is busy.
+   * Longer than a channel takes to notice a dead peer: a server of another process may have it.
+   */
+  stalledMillis: 120_000,
   /** Age in milliseconds from which a lock counts as stale that cannot be asked. */
   lockStaleMillis: 120_000,
   /** Time in milliseconds after which a held lock is marked as in use. */
@@ -74,10 +82,10 @@ export const limits = {
   /** Bytes by which a folder may exceed its quota while small files replace others. */
   replacingBytes: 1024 * 1024,
   /**
-   * Memory of a session besides its manifest, which counts against its peer: `pieceBuffers`, a
-   * buffer for comparing, and one frame.
+   * Memory of a session besides its manifest, which counts against its peer: `pieceBuffers`, two
+   * buffers for comparing, and one frame.
    */
-  sessionMemory: 5 * 1024 * 1024,
+  sessionMemory: 6 * 1024 * 1024,
   /** Memory of an entry of a manifest, and of each character of its path, in bytes. */
   entryMemory: 256,
   characterMemory: 4,

@@ -60,7 +60,7 @@ const openResumable = Effect.suspend(() =>
 )
 /** Opens the partial file; fails if another session has it. */
 const opened = Effect.flatMap(openResumable, (partial) =>
-  partial === undefined ? Effect.dieMessage("busy") : Effect.succeed(partial)
+  typeof partial === "string" ? Effect.dieMessage(partial) : Effect.succeed(partial)
 )
 
 describe("a new partial file", () => {
@@ -128,7 +128,7 @@ describe("a resumable partial file", () => {
   it.effect("is locked by one session; the next one gets it after the release", () =>
     Effect.gen(function* () {
       const first = yield* opened
-      expect(yield* openResumable).toBeUndefined()
+      expect(yield* openResumable).toBe("held")
       first.release()
       const second = yield* opened
       second.release()
@@ -172,18 +172,27 @@ describe("a resumable partial file", () => {
     })
   )
 
-  it.effect("that is a link, a FIFO, a folder, or has another name too is not touched", () =>
+  it.effect("that is a link, a FIFO or a folder is not touched", () =>
     Effect.gen(function* () {
       writeFileSync(at("victim"), "precious", { mode: 0o600 })
       symlinkSync(at("victim"), at(partialName))
       expect((yield* Effect.flip(openResumable)).code).toBe("ELOOP")
       unlinkSync(at(partialName))
-      linkSync(at("victim"), at(partialName))
-      expect(yield* openResumable).toBeUndefined()
-      unlinkSync(at(partialName))
       execFileSync("mkfifo", [at(partialName)])
-      expect(yield* openResumable).toBeUndefined()
+      expect(yield* openResumable).toBe("unusable")
       expect(readFileSync(at("victim"), "utf8")).toBe("precious")
+    })
+  )
+
+  it.effect("that has another name too, as after a kill during its commit, gives up its own", () =>
+    Effect.gen(function* () {
+      writeFileSync(at("big"), "complete", { mode: 0o600 })
+      linkSync(at("big"), at(partialName))
+      expect(yield* openResumable).toBe("held")
+      const partial = yield* opened
+      PartialFile.writeSmall(partial, Buffer.from("another"))
+      expect([partial.costBefore, readFileSync(at("big"), "utf8")]).toEqual([0, "complete"])
+      partial.discard()
     })
   )
 
@@ -192,7 +201,7 @@ describe("a resumable partial file", () => {
       if (process.getuid?.() !== 0) return context.skip("only root can give a file away")
       writeFileSync(at(partialName), "theirs", { mode: 0o666 })
       chownSync(at(partialName), 65534, 65534)
-      expect(yield* openResumable).toBeUndefined()
+      expect(yield* openResumable).toBe("unusable")
       expect(readFileSync(at(partialName), "utf8")).toBe("theirs")
     })
   )
@@ -215,7 +224,7 @@ describe("a resumable partial file", () => {
           },
         openResumable
       )
-      expect(yield* replaced).toBeUndefined()
+      expect(yield* replaced).toBe("held")
       expect(readFileSync(at(partialName), "utf8")).toBe("of another session")
       // The lock was given back.
       const partial = yield* opened

@@ -714,36 +714,6 @@ describe("resuming", () => {
     }).pipe(memory)
   )
 
-  it.scopedLive("is possible for one session at a time; another gets busy", () =>
-    Effect.gen(function* () {
-      const { local, address, remote } = yield* setUp()
-      const file = path.join(local, "big")
-      writeFileSync(file, big)
-      const gate = yield* Deferred.make<void>()
-      const record = new TransferRecord()
-      const first = yield* Effect.fork(
-        pushPaths(address, [file], {
-          record,
-          wrap: (channel) => ({
-            ...channel,
-            write: (piece) =>
-              record.transferredBytes > 2 * MiB
-                ? Effect.zipRight(Deferred.await(gate), channel.write(piece))
-                : channel.write(piece)
-          })
-        })
-      )
-      yield* waitUntil(
-        "the first push is in progress",
-        () => partialFilesIn(remote).length === 1 && record.transferredBytes > 2 * MiB
-      )
-      expect((yield* pushPaths(address, [file])).outcomes).toEqual({ big: "busy" })
-      yield* Deferred.succeed(gate, undefined)
-      yield* withTimeout("the first", Fiber.join(first))
-      expect(snapshot(remote)).toEqual(snapshot(local))
-    }).pipe(memory)
-  )
-
   it.scopedLive("a dry run lists the actions and changes nothing", () =>
     Effect.gen(function* () {
       const { local, remote, address } = yield* setUp()
