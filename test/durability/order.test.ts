@@ -1,6 +1,6 @@
 // Keys, peers files, encrypted files and transfers become durable in the right order, as recorded
 // from node:fs.
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect, it } from "vitest"
 import * as Effect from "effect/Effect"
@@ -101,7 +101,8 @@ const tree = (name: string, files: number): string => {
 const pullRecorded = async (
   top: string,
   into: string,
-  policy: "refuse" | "overwrite" | "rename"
+  policy: "refuse" | "overwrite" | "rename",
+  confirming: ReadonlyArray<string> = ["stored", "renamed"]
 ) => {
   mkdirSync(into, { recursive: true })
   let paths: ReadonlyArray<string> = []
@@ -120,7 +121,7 @@ const pullRecorded = async (
         const frame = Buffer.from(bytes)
         if (frame[0] === FrameType.Receipts)
           for (const { index, outcome, path: as } of decodeReceipts(frame.subarray(5)) ?? [])
-            if (outcome === "stored" || outcome === "renamed")
+            if (confirming.includes(outcome))
               recorder.confirm(path.join(into, as?.text ?? paths[index] ?? ""))
         return channel.write(bytes)
       }
@@ -131,7 +132,11 @@ const pullRecorded = async (
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet), Effect.runPromise)
   })
   const { violations, confirmed } = checkOrder(events)
-  return { violations, confirmed: confirmed.map((file) => path.relative(into, file)).toSorted() }
+  return {
+    events,
+    violations,
+    confirmed: confirmed.map((file) => path.relative(into, file)).toSorted()
+  }
 }
 
 describe("the files of a transfer", () => {
@@ -139,7 +144,9 @@ describe("the files of a transfer", () => {
 
   it.each([3, 40])("of %i small files and others", async (files) => {
     const small = Array.from({ length: files }, (_, index) => path.join("sub", `${index}`))
-    expect(await pullRecorded(tree(`from${files}`, files), at(`to${files}`), "refuse")).toEqual({
+    expect(
+      await pullRecorded(tree(`from${files}`, files), at(`to${files}`), "refuse")
+    ).toMatchObject({
       violations: [],
       confirmed: [...named, ...small].toSorted()
     })
@@ -150,7 +157,7 @@ describe("the files of a transfer", () => {
     mkdirSync(into)
     writeFileSync(path.join(into, "medium"), "other")
     const medium = policy === "rename" ? "medium (1)" : "medium"
-    expect(await pullRecorded(tree(`top-${policy}`, 0), into, policy)).toEqual({
+    expect(await pullRecorded(tree(`top-${policy}`, 0), into, policy)).toMatchObject({
       violations: [],
       confirmed: named.map((name) => (name === "medium" ? medium : name)).toSorted()
     })
@@ -161,11 +168,34 @@ it("the folders and links of a transfer without files", async () => {
   const top = at("no-files")
   mkdirSync(path.join(top, "outer", "inner"), { recursive: true })
   symlinkSync("inner", path.join(top, "outer", "link"))
-  expect(await pullRecorded(top, at("no-files-here"), "refuse")).toEqual({
+  expect(await pullRecorded(top, at("no-files-here"), "refuse")).toMatchObject({
     violations: [],
     confirmed: ["outer", path.join("outer", "inner"), path.join("outer", "link")]
   })
 })
+
+it.each(["refuse", "overwrite", "rename"] as const)(
+  "the files of a transfer that are there are flushed, and their folders, before that is confirmed (%s)",
+  async (policy) => {
+    const top = tree(`same-${policy}`, 5)
+    const into = at(`same-here-${policy}`)
+    cpSync(top, into, { recursive: true, verbatimSymlinks: true })
+    const { events, confirmed } = await pullRecorded(top, into, policy, ["same"])
+    const files = ["empty", "large", "medium", ...[0, 1, 2, 3, 4].map((index) => `sub/${index}`)]
+    expect(confirmed).toEqual(files.toSorted())
+    const flushedBefore = (end: number) =>
+      new Set(
+        events.slice(0, end).flatMap((event) => (event.kind === "flush ended" ? [event.file] : []))
+      )
+    for (const [index, event] of events.entries()) {
+      if (event.kind !== "confirmed") continue
+      for (const file of [event.path, path.dirname(event.path)]) {
+        const { dev, ino } = statSync(file)
+        expect([file, flushedBefore(index).has(`${dev}:${ino}`)]).toEqual([file, true])
+      }
+    }
+  }
+)
 
 describe("the check of the order", () => {
   const write = { kind: "write", file: "f" } as const

@@ -6,11 +6,22 @@ import { flushDirectory, flushEach, flushFile, PieceBuffers } from "./Disk.ts"
 import { limits } from "./limits.ts"
 import type { Receipt } from "./Messages.ts"
 import { giveName, type Naming, type WrittenFile } from "./Naming.ts"
+import type { SafeDirectory } from "./SafeDirectory.ts"
 import { Signal } from "./Signal.ts"
 import { isFull } from "./TransferErrors.ts"
 
 interface NamedFile extends Naming {
   readonly written: WrittenFile
+}
+
+/** A file that was there, and of which nobody knows whether it is on the disk yet. */
+export interface ExistingFile {
+  readonly receipt: Receipt
+  /** For reports. */
+  readonly path: string
+  /** Stays open until the receipt is due. */
+  readonly directory: SafeDirectory
+  readonly name: string
 }
 
 /** Sends receipts of files that are durable, or have failed. */
@@ -21,7 +32,9 @@ export class CommitQueue {
   #written: Array<WrittenFile> = []
   /** Content is flushed; the name is given and not flushed. */
   #named: Array<NamedFile> = []
-  /** What is due for files that have left both lists. */
+  /** Files that were there, and are flushed with their names. */
+  #existing: Array<ExistingFile> = []
+  /** What is due for files that have left the lists. */
   #receipts: Array<Receipt> = []
   /** Number of files of the batch in progress. */
   #inFlight = 0
@@ -39,12 +52,20 @@ export class CommitQueue {
 
   /** Waits while the queue is full. */
   readonly ready: Effect.Effect<void> = Effect.gen(this, function* () {
-    while (this.#written.length >= limits.commitFiles || this.#isClosed) yield* this.#changed.wait
+    while (this.#written.length + this.#existing.length >= limits.commitFiles || this.#isClosed)
+      yield* this.#changed.wait
   })
 
   /** Adds a file, once the queue is ready. */
   add(written: WrittenFile): void {
     this.#written.push(written)
+    this.#changed.notify()
+  }
+
+  /** Adds a file that was there, once the queue is ready. */
+  addExisting(existing: ExistingFile): void {
+    existing.directory.pins++
+    this.#existing.push(existing)
     this.#changed.notify()
   }
 
@@ -61,7 +82,7 @@ export class CommitQueue {
   })
 
   get #isEmpty(): boolean {
-    return this.#written.length + this.#named.length === 0
+    return this.#written.length + this.#named.length + this.#existing.length === 0
   }
 
   /** Commits files until it is interrupted, which lets the batch in progress finish. */
@@ -100,8 +121,10 @@ export class CommitQueue {
     this.close()
     for (const { partial } of this.#written) partial.keepOrDiscard()
     for (const { written, end } of this.#named) written.partial[end]()
+    for (const { directory } of this.#existing) directory.pins--
     this.#written = []
     this.#named = []
+    this.#existing = []
   }
 
   #sendReceipts(send: SendReceipts): Effect.Effect<void> {
@@ -115,25 +138,39 @@ export class CommitQueue {
   /** Flushes what was written and what was named, and names what was written. */
   get #commitBatch(): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      const [written, named] = [this.#written, this.#named]
+      const [written, named, existing] = [this.#written, this.#named, this.#existing]
       this.#written = []
       this.#named = []
-      this.#inFlight = written.length + named.length
+      this.#existing = []
+      this.#inFlight = written.length + named.length + existing.length
       this.#changed.notify()
-      const directories = new Set(named.map((file) => file.written.partial.directory))
-      const [unwritten, unnamed] = yield* Effect.all(
+      const directories = [
+        ...named.map((file) => file.written.partial.directory),
+        ...existing.map(({ directory }) => directory)
+      ]
+      const [unwritten, unnamed, unflushed] = yield* Effect.all(
         [
-          flushEach(new Set(written.map(({ partial }) => partial)), flushFile),
-          flushEach(directories, flushDirectory)
+          flushEach(
+            written.map(({ partial }) => partial),
+            flushFile
+          ),
+          flushEach(new Set(directories), flushDirectory),
+          flushEach(existing, ({ directory, name }) => flushFile({ directory, partialName: name }))
         ],
-        { concurrency: 2 }
+        { concurrency: 3 }
       )
       for (const file of named) {
         const { partial } = file.written
         const cause = unnamed.get(partial.directory)
         partial[file.end]()
         if (cause === undefined) this.#receipts.push(file.receipt)
-        else yield* this.#fail(file.written, cause)
+        else yield* this.#fail(file.written.index, file.written.entry.path.text, cause)
+      }
+      for (const file of existing) {
+        const cause = unflushed.get(file) ?? unnamed.get(file.directory)
+        file.directory.pins--
+        if (cause === undefined) this.#receipts.push(file.receipt)
+        else yield* this.#fail(file.receipt.index, file.path, cause)
       }
       for (const file of written) {
         const cause = unwritten.get(file.partial)
@@ -156,12 +193,12 @@ export class CommitQueue {
 
   #discard(written: WrittenFile, cause: NodeJS.ErrnoException): Effect.Effect<void> {
     written.partial.keepOrDiscard()
-    return this.#fail(written, cause)
+    return this.#fail(written.index, written.entry.path.text, cause)
   }
 
   /** Reports a failure. A full disk ends the session, and the file has no receipt. */
-  #fail({ index, entry }: WrittenFile, cause: NodeJS.ErrnoException): Effect.Effect<void> {
+  #fail(index: number, path: string, cause: NodeJS.ErrnoException): Effect.Effect<void> {
     if (!isFull(cause.code ?? "")) this.#receipts.push({ index, outcome: "failed" })
-    return this.#onFailed(cause, entry.path.text)
+    return this.#onFailed(cause, path)
   }
 }

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type { Channel } from "../../channel/Channel.ts"
-import { CommitQueue } from "./CommitQueue.ts"
+import { CommitQueue, type ExistingFile } from "./CommitQueue.ts"
 import { frame, FrameType } from "./Frame.ts"
 import * as Messages from "./Messages.ts"
 import type { WrittenFile } from "./Naming.ts"
@@ -48,6 +48,11 @@ export class DurableReceipts {
       })
     )
     return Effect.raceFirst(this.#queue.run(this.send), stop)
+  }
+
+  /** Flushes a file that was there before its receipt, once they are ready for it. */
+  commitExisting(existing: ExistingFile): void {
+    this.#queue.addExisting(existing)
   }
 
   /** Completes when every file has its receipt; never on a full disk, with which `run` fails. */

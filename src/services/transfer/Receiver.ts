@@ -15,6 +15,7 @@ import { frame, FrameType, type FrameHeader, type Frames } from "./Frame.ts"
 import { IncomingFile } from "./IncomingFile.ts"
 import type { Entry, RequestedEntries } from "./Manifest.ts"
 import { failStopped, readManifest } from "./ManifestReader.ts"
+import { limits } from "./limits.ts"
 import * as Messages from "./Messages.ts"
 import * as PartialFile from "./PartialFile.ts"
 import type { Holder } from "./PartialFileLock.ts"
@@ -351,13 +352,33 @@ class Receiver {
       charge?.cancel()
       yield* progress.skipped(index, reason)
       if (reason === "same") progress.reused(entry.size)
-      if (reason === "same" && as !== undefined)
-        return yield* this.#receipts.send([
-          { index, outcome: "same as", path: entry.path.sibling(as) }
-        ])
+      if (reason === "same") return yield* this.#confirmSame(index, entry, as)
       if (dry) return
-      const outcome = reason === "same" ? "same" : reason === "other" ? "exists" : "left"
-      yield* this.#sendReceipt(index, outcome)
+      yield* this.#sendReceipt(index, reason === "other" ? "exists" : "left")
+    })
+  }
+
+  /** Sends the receipt of a file that was there, under another name with `as`. */
+  #confirmSame(index: number, entry: Entry, as: string | undefined): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      const receipt: Messages.Receipt =
+        as === undefined
+          ? { index, outcome: "same" }
+          : { index, outcome: "same as", path: entry.path.sibling(as) }
+      if (this.#options.dry)
+        return yield* as === undefined ? Effect.void : this.#receipts.send([receipt])
+      const found = yield* Effect.option(
+        attempt(() => {
+          const { directory, name } = this.#answers.check.destinationOf(index)
+          const stats = PartialFile.lstatIfExists(directory, as ?? name)
+          return { directory, name: as ?? name, changed: stats?.ctimeMs ?? 0 }
+        })
+      )
+      // The system has written an older one to the disk by itself.
+      if (found._tag === "None" || Date.now() - found.value.changed > limits.unflushedMillis)
+        return yield* this.#receipts.send([receipt])
+      yield* this.#receipts.ready
+      this.#receipts.commitExisting({ ...found.value, receipt, path: entry.path.text })
     })
   }
 

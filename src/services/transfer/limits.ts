@@ -49,6 +49,11 @@ export const limits = {
   commitFiles: 2048,
   /** Time that written files wait for more before they are flushed. */
   commitDelay: "40 millis",
+  /**
+   * Age of the last change, in milliseconds, from which a file that is there counts as flushed:
+   * systems write changes to the disk within a minute.
+   */
+  unflushedMillis: 600_000,
   /** Most flushes of files that run at the same time, and as many of directories. */
   flushes: 8,
   /** Most directories that are kept open. */
