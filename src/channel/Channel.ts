@@ -1,6 +1,7 @@
 // A channel over a connection: an authenticated peer, and items that arrive complete and in order.
 //
-//   connect, accept            deadlines, equal timing of rejections, scope   (this file)
+//   connect, accept, handler   deadlines of the client, scope                 (this file)
+//     ServerHandshake          deadlines of the server, equal timing of rejections
 //     HandshakeDriver          runs Handshake.initiate or respond over Connection.flow
 //       ChannelState           READY, FIN, CLOSE, PING; records <-> items
 //         read   <- ReceiveQueue <- Inbound (open)         <- Connection.flow
@@ -13,7 +14,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import type { HandshakeState } from "../noise/HandshakeState.ts"
-import type { Accepted } from "../transports/Acceptor.ts"
+import type { Accepted, Begin, Handler } from "../transports/Acceptor.ts"
 import type { Connection } from "../transports/Connection.ts"
 import { asyncAtMost } from "../transports/Deadline.ts"
 import { Timers } from "../transports/Timers.ts"
@@ -25,15 +26,15 @@ import { initiatorKeysOf, type ClientKeys } from "./ClientKeys.ts"
 import {
   finish,
   initiate as initiateSteps,
-  respond as respondSteps,
   type HandshakeResult,
   type ServerKeys
 } from "./Handshake.ts"
-import { closedByPeer, HandshakeDriver } from "./HandshakeDriver.ts"
+import { HandshakeDriver } from "./HandshakeDriver.ts"
 import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
 import type { Possession } from "./Possession.ts"
+import { ServerHandshake, type Authenticated } from "./ServerHandshake.ts"
 import { refusalOf } from "./serverCheck.ts"
 
 export { Control, type ChannelFlow, type ChannelItem, type ChannelListener }
@@ -178,14 +179,9 @@ export const connect = <E = never, R = never>(
     })
     state.sendReady()
     state.start()
-    return yield* channelOf({
-      connection,
-      session,
-      state,
-      timers,
-      opening,
-      ready: Deferred.await(ready)
-    })
+    return yield* closeWithScope(
+      channelOf(connection, { session, state, opening }, timers, Deferred.await(ready))
+    )
   })
 
 /**
@@ -195,131 +191,115 @@ export const connect = <E = never, R = never>(
 export const accept = (
   connection: Accepted,
   keys: ServerKeys,
-  options: ChannelOptions = {}
+  { padding = noPadding }: ChannelOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed, Scope.Scope> =>
-  Effect.gen(function* () {
-    const timers = yield* Timers.current
-    const acceptedAt = timers.monotonic
-    const { session, state, opening } = yield* Effect.tapErrorCause(
-      authenticate(connection, keys, options.padding ?? noPadding, timers),
-      () =>
-        Effect.zipRight(
-          Effect.suspend(() => {
-            const elapsed = timers.monotonic - acceptedAt
-            return sleepUntil(timers, acceptedAt + elapsed + millisToRefusal(elapsed))
-          }),
-          connection.abort
-        )
+  Effect.flatMap(Timers.current, (timers) =>
+    Effect.flatMap(
+      Effect.async<Authenticated, HandshakeFailed>((resume) => {
+        const handshake = new ServerHandshake(connection, keys, padding, timers, {
+          opened: (client) => resume(Effect.succeed(client)),
+          refused: (error) => resume(error),
+          defect: (cause) => resume(Effect.die(cause))
+        })
+        handshake.start()
+        return Effect.sync(() => handshake.cancel())
+      }),
+      (client) => closeWithScope(channelOf(connection, client, timers, Effect.void))
     )
-    connection.markAuthenticated()
-    state.sendReady()
-    return yield* channelOf({ connection, session, state, timers, opening, ready: Effect.void })
-  })
+  )
 
-interface Authenticated {
-  readonly session: HandshakeResult
-  readonly state: ChannelState
-  readonly opening: string
+/** How a server treats one connection. */
+export interface Acceptance<R> extends ChannelOptions {
+  readonly keys: ServerKeys
+  /** Uses the channel, which closes with the scope. It handles its own errors. */
+  readonly opened: (channel: Channel) => Effect.Effect<void, never, R | Scope.Scope>
+  /** Called after the connection was reset. */
+  readonly refused: (error: HandshakeFailed) => Effect.Effect<void, never, R>
+  /** Called once when the handshake is over: before `opened` or `refused`, or without them. */
+  readonly settled?: () => void
+  /** Called when the channel has closed, which may wait for the peer after `opened`. */
+  readonly closed?: () => void
 }
 
-/** Runs the server's handshake, S1 to S5, within its deadlines. */
-const authenticate = (
-  connection: Accepted,
-  keys: ServerKeys,
-  padding: Padding,
-  timers: Timers
-): Effect.Effect<Authenticated, HandshakeFailed> =>
-  Effect.async((resume) => {
-    const { flow, peer } = connection
-    let isRejected = false
-    let publicKey: Uint8Array | undefined
-    let cancelDraining = () => {}
-    const cancel = () => {
-      cancelFirstByte()
-      cancelHandshake()
-      cancelDraining()
-    }
-    const reject = (reason: string) => {
-      isRejected = true
-      cancel()
-      // Bytes that arrive from now on get no answer.
-      flow.stop(new Uint8Array(0))
-      const isSilent = reason === closedByPeer && !driver.hasReceived
-      resume(new HandshakeFailed({ peer, reason, publicKey, isSilent }))
-    }
-    const cancelFirstByte = timers.schedule(firstByteMillis, () => {
-      if (!driver.hasReceived) reject("no data received")
-    })
-    const cancelHandshake = timers.schedule(handshakeMillis, () => reject("timed out"))
-    // An unauthenticated client has no work in progress for which a draining server must wait.
-    cancelDraining = connection.onDraining(() => reject("this server is shutting down"))
-    const driver = new HandshakeDriver(
-      flow,
-      respondSteps(
-        {
-          address: peer,
-          send: flow.write,
-          markResponsive: connection.markResponsive,
-          identify: (shown) => {
-            publicKey = shown
-          }
+/**
+ * Makes a handler of connections that opens the server's side of a channel, as `accept` does,
+ * without a fiber before the channel is open.
+ *
+ * @example
+ * const handler = yield* Channel.handler((connection) => ({
+ *   keys,
+ *   opened: (channel) => Effect.ignore(channel.write(Buffer.from("hello"))),
+ *   refused: ({ message }) => Effect.logDebug(message)
+ * }))
+ * yield* transport.listen(address, handler)
+ */
+export const handler = <R>(
+  acceptanceOf: (connection: Accepted) => Acceptance<R>
+): Effect.Effect<Handler<R>> =>
+  Effect.map(Timers.current, (timers) => {
+    const begin: Begin<R> = (connection, serve) => {
+      const {
+        keys,
+        padding = noPadding,
+        opened,
+        refused,
+        settled,
+        closed
+      } = acceptanceOf(connection)
+      const handshake = new ServerHandshake(connection, keys, padding, timers, {
+        opened: (client) => {
+          settled?.()
+          const channel = channelOf(connection, client, timers, Effect.void)
+          serve(
+            Effect.zipRight(finallyCall(closed), Effect.flatMap(closeWithScope(channel), opened))
+          )
         },
-        keys
-      ),
-      {
-        done: (session) => {
-          if (typeof session === "string") return reject(session)
-          // S5: message 1 may be a replay; READY cannot be one.
-          const state = new ChannelState(connection, session, { padding }, (failed, opening) => {
-            if (failed !== undefined) return reject(failed.reason)
-            cancel()
-            resume(Effect.succeed({ session, state, opening }))
-          })
-          state.start()
+        refused: (error) => {
+          settled?.()
+          serve(refused(error))
         },
         defect: (cause) => {
-          cancel()
-          resume(Effect.die(cause))
+          settled?.()
+          serve(Effect.die(cause))
         }
+      })
+      handshake.start()
+      return () => {
+        handshake.cancel()
+        settled?.()
       }
-    )
-    if (!isRejected) driver.start()
-    return Effect.sync(cancel)
+    }
+    const serveConnection = (connection: Accepted) => {
+      const { keys, opened, refused, settled, closed, ...options } = acceptanceOf(connection)
+      return Effect.zipRight(finallyCall(closed), accept(connection, keys, options)).pipe(
+        Effect.ensuring(Effect.sync(() => settled?.())),
+        Effect.matchEffect({ onFailure: refused, onSuccess: opened })
+      )
+    }
+    return Object.assign(serveConnection, { begin })
   })
 
-const firstByteMillis = Duration.toMillis(limits.firstByteDeadline)
 const handshakeMillis = Duration.toMillis(limits.handshakeDeadline)
 const earliestRefusalMillis = limits.refusalQuantumMillis - limits.refusalMarginMillis
 const closeMillis = Duration.toMillis(limits.closeDeadline)
 
-/**
- * Returns the time to the next multiple of the quantum, so that the timing of a rejection does not
- * reveal its reason.
- */
-const millisToRefusal = (elapsed: number): number =>
-  limits.refusalQuantumMillis - (elapsed % limits.refusalQuantumMillis)
+/** Calls a function when the scope closes, after everything that is added later. */
+const finallyCall = (callback: (() => void) | undefined): Effect.Effect<void, never, Scope.Scope> =>
+  callback === undefined ? Effect.void : Effect.addFinalizer(() => Effect.sync(callback))
 
-/** Sleeps until a moment of `Timers.monotonic`: a timer of Node may fire a millisecond early. */
-const sleepUntil = (timers: Timers, moment: number): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const left = moment - timers.monotonic
-    return left > 0 ? Effect.zipRight(Effect.sleep(left), sleepUntil(timers, moment)) : Effect.void
-  })
-
-interface ChannelParts extends Authenticated {
-  readonly connection: Connection
-  readonly timers: Timers
-  readonly ready: Channel["ready"]
+/** A channel that is open, and the finalizer that closes it. */
+interface OpenChannel {
+  readonly channel: Channel
+  readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
-const channelOf = ({
-  connection,
-  session,
-  state,
-  timers,
-  opening,
-  ready
-}: ChannelParts): Effect.Effect<Channel, never, Scope.Scope> => {
+/** Makes the program's side of a channel, and starts its keepalive. */
+const channelOf = (
+  connection: Connection,
+  { session, state, opening }: Authenticated,
+  timers: Timers,
+  ready: Channel["ready"]
+): OpenChannel => {
   const keepAlive = startKeepAlive(state, timers)
   const channel: Channel = {
     peer: session.peerName ?? connection.peer,
@@ -344,14 +324,21 @@ const channelOf = ({
     keepAlive: keepAlive.setIdle,
     flow: state.flow
   }
-  return Effect.as(
-    Effect.addFinalizer((exit) => {
+  return {
+    channel,
+    close: (exit) => {
       keepAlive.stop()
       return Exit.isFailure(exit) ? Effect.void : close(state, timers)
-    }),
-    channel
-  )
+    }
+  }
 }
+
+/** Returns the channel; it closes with the scope. */
+const closeWithScope = ({
+  channel,
+  close
+}: OpenChannel): Effect.Effect<Channel, never, Scope.Scope> =>
+  Effect.as(Effect.addFinalizer(close), channel)
 
 /**
  * Sends CLOSE and waits for the end of the peer's stream. A finalizer is uninterruptible, so a

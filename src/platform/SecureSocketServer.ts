@@ -182,7 +182,7 @@ const enterSession = (
   peers: PeerSessions | undefined
 ) => {
   if (peers === undefined || publicKey === undefined) return Effect.succeed(undefined)
-  const session = peers.open(publicKey, peerAddress, undefined, flow.reset)
+  const session = peers.open(publicKey, peerAddress, undefined, () => flow.reset())
   return session instanceof RefusedByRules ? Effect.fail(session) : Effect.succeed(session)
 }
 

@@ -3,7 +3,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
-import type { ChannelError, HandshakeFailed } from "../channel/ChannelErrors.ts"
+import type { ChannelError } from "../channel/ChannelErrors.ts"
 import type { ServerKeys } from "../channel/Handshake.ts"
 import { sharedKeyError } from "../channel/sharedKey.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
@@ -20,6 +20,7 @@ import {
   budgetKey,
   peerLimits,
   PeerBudgets,
+  type PeerLimits,
   type PeerPlace,
   type PeerLimitOptions
 } from "./PeerBudgets.ts"
@@ -115,60 +116,76 @@ export const serve = (
       if (invalid !== undefined) throw new TypeError(invalid)
     }
     const budgets = new PeerBudgets()
-    const listener = yield* transport.listen(
-      options.address,
-      (connection) => serveConnection(connection, options, budgets),
-      {
-        ...(options.connections === undefined ? {} : { connections: options.connections }),
-        halfOpen: channelLimits.halfOpen,
-        halfOpenPerSource: channelLimits.halfOpenPerSource
-      }
+    const timers = yield* Timers.current
+    const handler = yield* Channel.handler((connection) =>
+      acceptanceOf(connection, options, budgets, timers)
     )
+    const listener = yield* transport.listen(options.address, handler, {
+      ...(options.connections === undefined ? {} : { connections: options.connections }),
+      halfOpen: channelLimits.halfOpen,
+      halfOpenPerSource: channelLimits.halfOpenPerSource
+    })
     yield* options.on(ServerEvent.Listening(listener))
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
-const serveConnection = (connection: Accepted, options: ServeOptions, budgets: PeerBudgets) =>
-  Effect.gen(function* () {
-    let place: PeerPlace | undefined
-    // Before the channel's finalizer, which waits for the peer: its connection counts until then.
-    yield* Effect.addFinalizer(() => Effect.sync(() => place?.leave()))
-    const { keys, padding } = options
-    const timers = yield* Timers.current
-    const currentIdentities = () =>
-      (keys.identities ?? []).filter(({ retires = Infinity }) => timers.now < retires)
-    const channelKeys: ServerKeys = {
+const acceptanceOf = (
+  connection: Accepted,
+  options: ServeOptions,
+  budgets: PeerBudgets,
+  timers: Timers
+): Channel.Acceptance<never> => {
+  const { keys, padding, on } = options
+  const identities = () =>
+    (keys.identities ?? []).filter(({ retires = Infinity }) => timers.now < retires)
+  let place: PeerPlace | undefined
+  metrics.halfOpen.add(1)
+  return {
+    keys: {
       ...keys,
       application,
       // Read when message 1 has arrived: a key that has retired meanwhile does not decrypt it.
       get identities() {
-        return currentIdentities()
+        return identities()
       }
+    },
+    ...(padding === undefined ? {} : { padding }),
+    settled: () => metrics.halfOpen.add(-1),
+    opened: (channel) => {
+      const { peer, peerAddress: from, publicKey } = channel
+      const most = peerLimits(publicKey, options)
+      place = budgets.enter(budgetKey({ peer, from }), most)
+      return place.state === "entered"
+        ? serveChannel(channel, connection, options, identities, place)
+        : refuseChannel(channel, connection, options, most, place)
+    },
+    // Closing waits for the peer, whose connection counts until then.
+    closed: () => place?.leave(),
+    refused: ({ reason, publicKey, isSilent = false }) => {
+      metrics.connectionsRefused.add(1)
+      return on(
+        ServerEvent.ConnectionRefused({ from: connection.peer, reason, publicKey, isSilent })
+      )
     }
-    metrics.halfOpen.add(1)
-    const channel = yield* Channel.accept(
-      connection,
-      channelKeys,
-      padding === undefined ? {} : { padding }
-    ).pipe(Effect.ensuring(Effect.sync(() => metrics.halfOpen.add(-1))))
-    const most = peerLimits(channel.publicKey, options)
-    place = budgets.enter(budgetKey({ ...channel, from: channel.peerAddress }), most)
-    if (place.state === "entered")
-      return yield* serveChannel(channel, connection, options, currentIdentities, place)
+  }
+}
+
+/** Refuses the channel of a peer that has too many connections. */
+const refuseChannel = (
+  { peer, peerAddress: from, publicKey, setCloseReason }: Channel.Channel,
+  { abort }: Accepted,
+  { on }: ServeOptions,
+  { connections }: PeerLimits,
+  { state }: PeerPlace
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
     metrics.connectionsRefused.add(1)
-    const { peer, peerAddress: from, publicKey } = channel
-    const reason = `${peer === from ? "it" : peer} already has as many connections as one peer may have: ${most.connections()}`
-    yield* options.on(ServerEvent.ConnectionRefused({ from, reason, publicKey }))
-    yield* place.state === "refused" ? channel.setCloseReason("Refused") : connection.abort
-  }).pipe(
-    Effect.catchTag("HandshakeFailed", ({ reason, publicKey, isSilent = false }: HandshakeFailed) =>
-      Effect.suspend(() => {
-        metrics.connectionsRefused.add(1)
-        const from = connection.peer
-        return options.on(ServerEvent.ConnectionRefused({ from, reason, publicKey, isSilent }))
-      })
+    const reason = `${peer === from ? "it" : peer} already has as many connections as one peer may have: ${connections()}`
+    return Effect.zipRight(
+      on(ServerEvent.ConnectionRefused({ from, reason, publicKey })),
+      state === "refused" ? setCloseReason("Refused") : abort
     )
-  )
+  })
 
 /** Runs one session: selects the service, reports start and end, and closes the channel. */
 const serveChannel = (
@@ -259,7 +276,7 @@ const withPeerSession = (
 ): Effect.Effect<void, SessionError, Scope.Scope> =>
   Effect.suspend(() => {
     if (peers === undefined || publicKey === undefined) return use(undefined)
-    const session = peers.open(publicKey, peerAddress, name, connection.flow.reset)
+    const session = peers.open(publicKey, peerAddress, name, () => connection.flow.reset())
     if (session instanceof RefusedByRules) return Effect.fail(session)
     return use(session).pipe(
       Effect.mapError((error) => session.expelled() ?? error),

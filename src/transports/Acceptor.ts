@@ -5,10 +5,19 @@ import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { AdmissionControl, sourceOf, type AdmittedConnection } from "./AdmissionControl.ts"
-import { fromWire, type Connection, type Wire } from "./Connection.ts"
+import {
+  closeWithScope,
+  connectionOf,
+  end,
+  read,
+  write,
+  type Connection,
+  type Wire
+} from "./Connection.ts"
 import { awaitAtMost } from "./Deadline.ts"
 import { connectionsBelowDescriptorLimit, limits } from "./limits.ts"
 import { Repeats } from "./Repeats.ts"
+import { StreamFlow } from "./StreamFlow.ts"
 import { Timers } from "./Timers.ts"
 
 /** An incoming connection. */
@@ -35,7 +44,24 @@ export interface Accepted extends Connection {
  * Handles one connection, in the scope of that connection. It must handle its own errors; the
  * acceptor logs a defect.
  */
-export type Handler<R> = (connection: Accepted) => Effect.Effect<void, never, R | Scope.Scope>
+export interface Handler<R> {
+  (connection: Accepted): Effect.Effect<void, never, R | Scope.Scope>
+  /**
+   * Does the same, but begins in callbacks. An acceptor calls it instead, so that a connection costs
+   * no fiber before it is authenticated.
+   */
+  readonly begin?: Begin<R>
+}
+
+/**
+ * Begins to handle a connection, synchronously. It calls `serve` once, sooner or later: the effect
+ * then runs in a fiber, in the scope of the connection. Returns a function that ends what has begun;
+ * the acceptor has reset the connection before it calls it, and no `serve` may follow.
+ */
+export type Begin<R> = (
+  connection: Accepted,
+  serve: (session: Effect.Effect<void, never, R | Scope.Scope>) => void
+) => () => void
 
 /** Limits of a listener. */
 export interface ListenOptions {
@@ -50,11 +76,6 @@ export interface ListenOptions {
   readonly halfOpenPerSource?: number
 }
 
-interface OpenConnection extends AdmittedConnection {
-  readonly wire: Wire
-  fiber: Fiber.RuntimeFiber<void> | undefined
-}
-
 /** The peers that `Repeats` does not tell apart. */
 const others = "other addresses"
 
@@ -66,6 +87,87 @@ export interface Acceptor {
   readonly halfOpen: () => number
 }
 
+/** What all connections of a listener share. */
+interface Listening {
+  readonly admission: AdmissionControl<Incoming>
+  readonly closing: Deferred.Deferred<void>
+  /** The callbacks of `onDraining`; undefined once the listener closes. */
+  onDraining: Set<() => void> | undefined
+}
+
+/** An incoming connection: one object, because a listener has many. */
+class Incoming implements Accepted, AdmittedConnection {
+  readonly #listening: Listening
+  readonly flow: StreamFlow
+  readonly source: string
+  responsive = false
+  /** Ends the part of the handler that has no fiber. */
+  cancel: () => void = ignore
+  fiber: Fiber.RuntimeFiber<void> | undefined
+
+  constructor(listening: Listening, wire: Wire, source: string) {
+    this.#listening = listening
+    this.flow = new StreamFlow(wire)
+    this.source = source
+  }
+
+  get peer(): string {
+    return this.flow.wire.peer
+  }
+
+  get local(): string | undefined {
+    return this.flow.wire.local
+  }
+
+  get read(): Accepted["read"] {
+    return read(this.flow)
+  }
+
+  get end(): Accepted["end"] {
+    return end(this.flow)
+  }
+
+  get abort(): Accepted["abort"] {
+    return Effect.sync(() => this.flow.reset())
+  }
+
+  get draining(): Accepted["draining"] {
+    return Deferred.await(this.#listening.closing)
+  }
+
+  write(bytes: Uint8Array): ReturnType<Accepted["write"]> {
+    return write(this.flow, bytes)
+  }
+
+  markResponsive(): void {
+    this.responsive = true
+  }
+
+  markAuthenticated(): void {
+    this.#listening.admission.markAuthenticated(this)
+  }
+
+  onDraining(callback: () => void): () => void {
+    const { onDraining } = this.#listening
+    if (onDraining === undefined) callback()
+    else onDraining.add(callback)
+    return () => onDraining?.delete(callback)
+  }
+
+  /** The same with members of its own, which a handler may copy into another object. */
+  asObject(): Accepted {
+    return {
+      ...connectionOf(this.flow),
+      markResponsive: () => this.markResponsive(),
+      markAuthenticated: () => this.markAuthenticated(),
+      draining: this.draining,
+      onDraining: (callback) => this.onDraining(callback)
+    }
+  }
+}
+
+const ignore = () => {}
+
 /**
  * Makes an acceptor. When the scope closes, it resets new connections, lets handlers run until
  * `limits.drainDeadline`, then resets their connections and interrupts them.
@@ -75,26 +177,27 @@ export const acceptor = <R>(
   options: ListenOptions = {}
 ): Effect.Effect<Acceptor, never, R | Scope.Scope> =>
   Effect.gen(function* () {
+    type Session = Effect.Effect<void, never, R | Scope.Scope>
     const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope>>()
+    const run = Runtime.runFork(runtime)
     const connections = options.connections ?? connectionsBelowDescriptorLimit()
     const { halfOpen = connections, halfOpenPerSource = halfOpen } = options
-    const admission = new AdmissionControl<OpenConnection>({
-      connections,
-      halfOpen,
-      halfOpenPerSource
-    })
-    const closing = yield* Deferred.make<void>()
+    const admission = new AdmissionControl<Incoming>({ connections, halfOpen, halfOpenPerSource })
+    const listening: Listening = {
+      admission,
+      closing: yield* Deferred.make<void>(),
+      onDraining: new Set()
+    }
     const empty = yield* Deferred.make<void>()
-    const onDraining = new Set<() => void>()
     let isOpen = true
 
-    const remove = (connection: OpenConnection) => {
-      admission.remove(connection)
+    const remove = (incoming: Incoming) => {
+      admission.remove(incoming)
       if (!isOpen && admission.size === 0) Deferred.unsafeDone(empty, Effect.void)
     }
 
     const warnOf = (peer: string, count: number) =>
-      void Runtime.runFork(runtime)(
+      void run(
         Effect.logWarning(
           `${peer}: ${count === 1 ? "connection" : `${count.toLocaleString("en-US")} more connections`} reset: too many unauthenticated connections`
         )
@@ -105,69 +208,68 @@ export const acceptor = <R>(
       other: () => others
     })
 
-    const evict = ({ wire, fiber, source }: OpenConnection) => {
-      wire.reset()
-      const first = evictions.add(source, wire.peer)
+    const evict = (incoming: Incoming) => {
+      const { peer, source, fiber } = incoming
+      incoming.flow.reset()
+      incoming.cancel()
+      const first = evictions.add(source, peer)
       if (first !== undefined) warnOf(first, 1)
-      else
-        Runtime.runFork(runtime)(
-          Effect.logDebug(`${wire.peer}: connection reset: too many unauthenticated connections`)
-        )
-      if (fiber !== undefined) Runtime.runFork(runtime)(Fiber.interruptFork(fiber))
+      else run(Effect.logDebug(`${peer}: connection reset: too many unauthenticated connections`))
+      if (fiber !== undefined) run(Fiber.interruptFork(fiber))
     }
 
-    const serve = (open: OpenConnection) =>
-      fromWire(open.wire).pipe(
-        Effect.flatMap((connection) =>
-          handler({
-            ...connection,
-            markResponsive: () => {
-              open.responsive = true
-            },
-            markAuthenticated: () => admission.markAuthenticated(open),
-            draining: Deferred.await(closing),
-            onDraining: (callback) => {
-              if (isOpen) onDraining.add(callback)
-              else callback()
-              return () => onDraining.delete(callback)
-            }
-          })
-        ),
-        Effect.scoped,
-        // A defect of one handler must not end the listener.
-        Effect.catchAllCause((cause) =>
-          Cause.isInterruptedOnly(cause)
-            ? Effect.void
-            : Effect.logError("connection handler failed", cause)
-        ),
-        Effect.ensuring(Effect.sync(() => remove(open)))
-      ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
+    const serve = (incoming: Incoming, session: Session): void => {
+      incoming.cancel = ignore
+      incoming.fiber = run(
+        Effect.zipRight(closeWithScope(incoming.flow), session).pipe(
+          Effect.scoped,
+          // A defect of one handler must not end the listener.
+          Effect.catchAllCause((cause) =>
+            Cause.isInterruptedOnly(cause)
+              ? Effect.void
+              : Effect.logError("connection handler failed", cause)
+          ),
+          Effect.ensuring(Effect.sync(() => remove(incoming)))
+        ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
+      )
+    }
+
+    const begin: Begin<R> =
+      handler.begin ??
+      ((incoming, start) => {
+        start(Effect.suspend(() => handler((incoming as Incoming).asObject())))
+        return ignore
+      })
 
     const accept = (wire: Wire) => {
       if (!isOpen) return wire.reset()
-      const open: OpenConnection = {
-        wire,
-        source: sourceOf(wire.peer),
-        responsive: false,
-        fiber: undefined
-      }
-      const evicted = admission.admit(open)
+      const incoming = new Incoming(listening, wire, sourceOf(wire.peer))
+      const evicted = admission.admit(incoming)
       if (evicted !== undefined) evict(evicted)
-      if (evicted !== open) open.fiber = Runtime.runFork(runtime)(serve(open))
+      if (evicted === incoming) return
+      try {
+        const cancel = begin(incoming, (session) => serve(incoming, session))
+        if (incoming.fiber === undefined) incoming.cancel = cancel
+      } catch (defect) {
+        serve(incoming, Effect.die(defect))
+      }
     }
 
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         isOpen = false
         evictions.stop()
-        yield* Deferred.succeed(closing, undefined)
-        for (const callback of onDraining) callback()
+        yield* Deferred.succeed(listening.closing, undefined)
+        const callbacks = listening.onDraining ?? []
+        listening.onDraining = undefined
+        for (const callback of callbacks) callback()
         if (admission.size === 0) return
         yield* awaitAtMost(empty, limits.drainDeadline)
         const remaining = admission.admitted
         // Reset before the interruption: an uninterruptible handler then no longer waits for its
         // peer.
-        for (const { wire } of remaining) wire.reset()
+        for (const { flow } of remaining) flow.reset()
+        for (const { cancel } of remaining) cancel()
         yield* Fiber.interruptAll(
           remaining.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
         )

@@ -40,16 +40,17 @@ export interface Connection {
 
 /** Makes a connection over a Duplex stream that allows half-open use. */
 export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Scope> =>
-  Effect.suspend(() => fromFlow(new StreamFlow(wire)))
+  Effect.suspend(() => {
+    const flow = new StreamFlow(wire)
+    return Effect.as(closeWithScope(flow), connectionOf(flow))
+  })
 
-/** Makes a connection over the flow of a stream. */
-export const fromFlow = (flow: StreamFlow): Effect.Effect<Connection, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => connectionOf(flow)),
-    (_, exit) => close(flow.wire, exit)
-  )
+/** Closes the stream of a flow with the scope: flushed after success, reset after failure. */
+export const closeWithScope = (flow: StreamFlow): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.addFinalizer((exit) => close(flow.wire, exit))
 
-const connectionOf = (flow: StreamFlow): Connection => ({
+/** Makes the connection of a flow. Its caller closes it. */
+export const connectionOf = (flow: StreamFlow): Connection => ({
   peer: flow.wire.peer,
   local: flow.wire.local,
   read: read(flow),
@@ -71,7 +72,8 @@ const connectionOf = (flow: StreamFlow): Connection => ({
 
 type Resume<A> = (effect: Effect.Effect<A, ConnectionLost>) => void
 
-const read = (flow: StreamFlow): Connection["read"] => {
+/** Connection.read of a flow. */
+export const read = (flow: StreamFlow): Connection["read"] => {
   const next: Connection["read"] = Effect.async((resume) => {
     const chunk = flow.take()
     if (chunk !== undefined) return resume(Effect.succeed(chunk))
@@ -83,7 +85,8 @@ const read = (flow: StreamFlow): Connection["read"] => {
   return next
 }
 
-const write = (flow: StreamFlow, bytes: Uint8Array): Effect.Effect<void, ConnectionLost> =>
+/** Connection.write of a flow. */
+export const write = (flow: StreamFlow, bytes: Uint8Array): Effect.Effect<void, ConnectionLost> =>
   Effect.async((resume) => {
     const { stream, lost } = flow
     if (lost !== undefined) return resume(lost)
@@ -94,7 +97,8 @@ const write = (flow: StreamFlow, bytes: Uint8Array): Effect.Effect<void, Connect
     return awaitEvent(flow, ["drain", "finish"], resume)
   })
 
-const end = (flow: StreamFlow): Effect.Effect<void, ConnectionLost> =>
+/** Connection.end of a flow. */
+export const end = (flow: StreamFlow): Effect.Effect<void, ConnectionLost> =>
   Effect.async((resume) => {
     const { stream, lost } = flow
     if (stream.writableFinished) return resume(Effect.void)

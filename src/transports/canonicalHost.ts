@@ -12,6 +12,8 @@ import { domainToASCII } from "node:url"
  *   kept where it has a meaning, in link-local addresses, as it is written.
  */
 export const canonicalHost = (host: string): string | undefined => {
+  // Four decimal numbers: this form is canonical.
+  if (isIPv4(host)) return host
   if (isIPv6(host)) return canonicalIpv6(host)
   // domainToASCII reads its argument as part of a URL: it would cut at some of these, drop white
   // space and control characters, and decode %41.
