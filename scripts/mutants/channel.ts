@@ -313,30 +313,6 @@ export const channel = room("channel", [
       ],
       ["if (refusal !== undefined)", "if (false)", { tests: ["channel/clientKeys"] }],
       [
-        "return sleepUntil(timers, acceptedAt + elapsed + millisToRefusal(elapsed))",
-        "return Effect.void",
-        { tests: ["channel/refusalTime"] }
-      ],
-      [
-        "limits.refusalQuantumMillis - (elapsed % limits.refusalQuantumMillis)",
-        "limits.refusalQuantumMillis",
-        { tests: ["channel/refusalTime", "channel/handshake"] }
-      ],
-      [
-        "left > 0 ? Effect.zipRight(Effect.sleep(left), sleepUntil(timers, moment)) : Effect.void",
-        "left > 0 ? Effect.sleep(left) : Effect.void",
-        { tests: ["channel/refusalTime"] }
-      ],
-      ["      flow.stop(new Uint8Array(0))\n", ""],
-      ['      if (!driver.hasReceived) reject("no data received")\n', ""],
-      ['timers.schedule(handshakeMillis, () => reject("timed out"))', "() => {}"],
-      ["    connection.markAuthenticated()\n", "", { tests: ["channel/responsive"] }],
-      [
-        'connection.onDraining(() => reject("this server is shutting down"))',
-        "() => {}",
-        { tests: ["channel/responsive"] }
-      ],
-      [
         "return Exit.isFailure(exit) ? Effect.void : close(state, timers)",
         "return close(state, timers)",
         { tests: ["channel/channel", "channel/ends"] }
@@ -350,6 +326,31 @@ export const channel = room("channel", [
         "timers.schedule(handshakeMillis, () => state.timedOut())",
         "() => {}",
         { tests: ["channel/closeDeadline"] }
+      ]
+    ]
+  },
+  {
+    file: "ServerHandshake.ts",
+    tests: ["channel/handshake"],
+    mutants: [
+      [
+        "limits.refusalQuantumMillis - (this.#elapsed % limits.refusalQuantumMillis)",
+        "limits.refusalQuantumMillis",
+        { tests: ["channel/refusalTime", "channel/handshake"] }
+      ],
+      [
+        "limits.refusalQuantumMillis - (this.#elapsed % limits.refusalQuantumMillis)",
+        "0",
+        { tests: ["channel/refusalTime"] }
+      ],
+      ["      flow.stop(new Uint8Array(0))\n", ""],
+      ['    if (!this.#driver.hasReceived) return this.#refuse("no data received")\n', ""],
+      ['      this.#refuse("timed out")\n', "      {}\n"],
+      ["        connection.markAuthenticated()\n", "", { tests: ["channel/responsive"] }],
+      [
+        '      this.#refuse("this server is shutting down")\n',
+        "      {}\n",
+        { tests: ["channel/responsive"] }
       ]
     ]
   },

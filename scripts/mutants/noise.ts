@@ -166,15 +166,10 @@ export const noise = room("noise", [
         "name.length <= hashLen ? Buffer.concat([name], hashLen) : hash(name)",
         "Buffer.concat([name], hashLen)"
       ],
-      [
-        "    this.#ck = ck\n    this.#cipher = new CipherState(tempK)",
-        "    this.#cipher = new CipherState(tempK)"
-      ],
+      ["    this.#ck = ck\n    this.#setKey(tempK)", "    this.#setKey(tempK)"],
       ["    this.mixHash(tempH)\n", ""],
-      [
-        "this.#cipher.encryptWithAd(this.#h, plaintext)",
-        "this.#cipher.encryptWithAd(new Uint8Array(0), plaintext)"
-      ],
+      ["    this.#k = tempK\n    this.#cipher = undefined\n", "    this.#k = tempK\n"],
+      [".encryptWithAd(this.#h, plaintext)", ".encryptWithAd(new Uint8Array(0), plaintext)"],
       ["    if (!isNoiseError(ciphertext)) this.mixHash(ciphertext)\n", ""],
       [
         "if (!isNoiseError(plaintext)) this.mixHash(ciphertext)",

@@ -34,10 +34,10 @@ import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
 import type { Possession } from "./Possession.ts"
-import { ServerHandshake, type Authenticated } from "./ServerHandshake.ts"
+import { ServerHandshake, type Authenticated, type Refusal } from "./ServerHandshake.ts"
 import { refusalOf } from "./serverCheck.ts"
 
-export { Control, type ChannelFlow, type ChannelItem, type ChannelListener }
+export { Control, type Refusal, type ChannelFlow, type ChannelItem, type ChannelListener }
 
 /**
  * Two authenticated byte streams, one in each direction. Closed with CLOSE when its scope succeeds,
@@ -198,7 +198,7 @@ export const accept = (
       Effect.async<Authenticated, HandshakeFailed>((resume) => {
         const handshake = new ServerHandshake(connection, keys, padding, timers, {
           opened: (client) => resume(Effect.succeed(client)),
-          refused: (error) => resume(error),
+          refused: (refusal) => resume(new HandshakeFailed(refusal)),
           defect: (cause) => resume(Effect.die(cause))
         })
         handshake.start()
@@ -214,7 +214,7 @@ export interface Acceptance<R> extends ChannelOptions {
   /** Uses the channel, which closes with the scope. It handles its own errors. */
   readonly opened: (channel: Channel) => Effect.Effect<void, never, R | Scope.Scope>
   /** Called after the connection was reset. */
-  readonly refused: (error: HandshakeFailed) => Effect.Effect<void, never, R>
+  readonly refused: (refusal: Refusal) => Effect.Effect<void, never, R>
   /** Called once when the handshake is over: before `opened` or `refused`, or without them. */
   readonly settled?: () => void
   /** Called when the channel has closed, which may wait for the peer after `opened`. */
@@ -229,7 +229,7 @@ export interface Acceptance<R> extends ChannelOptions {
  * const handler = yield* Channel.handler((connection) => ({
  *   keys,
  *   opened: (channel) => Effect.ignore(channel.write(Buffer.from("hello"))),
- *   refused: ({ message }) => Effect.logDebug(message)
+ *   refused: ({ peer, reason }) => Effect.logDebug(`refused ${peer}: ${reason}`)
  * }))
  * yield* transport.listen(address, handler)
  */
@@ -237,7 +237,7 @@ export const handler = <R>(
   acceptanceOf: (connection: Accepted) => Acceptance<R>
 ): Effect.Effect<Handler<R>> =>
   Effect.map(Timers.current, (timers) => {
-    const begin: Begin<R> = (connection, serve) => {
+    const begin: Begin<R> = (connection, { serve, forget }) => {
       const {
         keys,
         padding = noPadding,
@@ -254,9 +254,9 @@ export const handler = <R>(
             Effect.zipRight(finallyCall(closed), Effect.flatMap(closeWithScope(channel), opened))
           )
         },
-        refused: (error) => {
+        refused: (refusal) => {
           settled?.()
-          serve(refused(error))
+          forget(refused(refusal))
         },
         defect: (cause) => {
           settled?.()
@@ -273,7 +273,11 @@ export const handler = <R>(
       const { keys, opened, refused, settled, closed, ...options } = acceptanceOf(connection)
       return Effect.zipRight(finallyCall(closed), accept(connection, keys, options)).pipe(
         Effect.ensuring(Effect.sync(() => settled?.())),
-        Effect.matchEffect({ onFailure: refused, onSuccess: opened })
+        Effect.matchEffect({
+          onFailure: ({ peer, reason, publicKey, isSilent = false }) =>
+            refused({ peer, reason, publicKey, isSilent }),
+          onSuccess: opened
+        })
       )
     }
     return Object.assign(serveConnection, { begin })

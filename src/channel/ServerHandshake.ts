@@ -3,7 +3,6 @@
 import * as Duration from "effect/Duration"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Timers } from "../transports/Timers.ts"
-import { HandshakeFailed } from "./ChannelErrors.ts"
 import { ChannelState } from "./ChannelState.ts"
 import { respond, type HandshakeResult, type ServerKeys } from "./Handshake.ts"
 import { closedByPeer, HandshakeDriver } from "./HandshakeDriver.ts"
@@ -17,11 +16,22 @@ export interface Authenticated {
   readonly opening: string
 }
 
+/** Why a server has refused a connection. Plain data: an error would cost as much as a record. */
+export interface Refusal {
+  /** The address of the client. */
+  readonly peer: string
+  readonly reason: string
+  /** The client's public key, if it was shown. */
+  readonly publicKey: Uint8Array | undefined
+  /** True if the client closed the connection before it had sent a byte. */
+  readonly isSilent: boolean
+}
+
 /** Receives the outcome of a handshake, once; not after `cancel`. */
 export interface HandshakeListener {
   readonly opened: (client: Authenticated) => void
   /** The connection has been reset, at the moment that PROTOCOL.md prescribes. */
-  readonly refused: (error: HandshakeFailed) => void
+  readonly refused: (refusal: Refusal) => void
   /** A bug of this program. */
   readonly defect: (cause: unknown) => void
 }
@@ -126,7 +136,7 @@ export class ServerHandshake {
       const wait = limits.refusalQuantumMillis - (this.#elapsed % limits.refusalQuantumMillis)
       this.#stopTimer = this.#timers.schedule(wait, () => {
         flow.reset()
-        this.#listener.refused(new HandshakeFailed({ peer, reason, publicKey, isSilent }))
+        this.#listener.refused({ peer, reason, publicKey, isSilent })
       })
     })
   }

@@ -37,6 +37,9 @@ const hkdf = (
 export class SymmetricState {
   #ck: Uint8Array
   #h: Uint8Array
+  /** The key of the CipherState; undefined before the first MixKey. */
+  #k: Uint8Array | undefined
+  /** Made when it is used first: every second key encrypts nothing. */
   #cipher: CipherState | undefined
 
   /** InitializeSymmetric(protocol_name). */
@@ -48,14 +51,26 @@ export class SymmetricState {
 
   /** HasKey(): true after the first MixKey, when handshake data is encrypted. */
   get hasKey(): boolean {
-    return this.#cipher !== undefined
+    return this.#k !== undefined
   }
 
   /** MixKey(input_key_material). */
   mixKey(inputKeyMaterial: Uint8Array): void {
     const [ck, tempK] = hkdf(this.#ck, inputKeyMaterial, 2) as [Uint8Array, Uint8Array]
     this.#ck = ck
-    this.#cipher = new CipherState(tempK)
+    this.#setKey(tempK)
+  }
+
+  /** InitializeKey(temp_k) of the CipherState. */
+  #setKey(tempK: Uint8Array): void {
+    this.#k?.fill(0)
+    this.#k = tempK
+    this.#cipher = undefined
+  }
+
+  #cipherState(): CipherState | undefined {
+    if (this.#k === undefined) return undefined
+    return (this.#cipher ??= new CipherState(this.#k))
   }
 
   /** MixHash(data). */
@@ -72,7 +87,7 @@ export class SymmetricState {
     ]
     this.#ck = ck
     this.mixHash(tempH)
-    this.#cipher = new CipherState(tempK)
+    this.#setKey(tempK)
   }
 
   /** GetHandshakeHash(), section 11.2. */
@@ -82,16 +97,14 @@ export class SymmetricState {
 
   /** EncryptAndHash(plaintext). */
   encryptAndHash(plaintext: Uint8Array): Uint8Array | NoiseError {
-    const ciphertext =
-      this.#cipher === undefined ? plaintext : this.#cipher.encryptWithAd(this.#h, plaintext)
+    const ciphertext = this.#cipherState()?.encryptWithAd(this.#h, plaintext) ?? plaintext
     if (!isNoiseError(ciphertext)) this.mixHash(ciphertext)
     return ciphertext
   }
 
   /** DecryptAndHash(ciphertext). */
   decryptAndHash(ciphertext: Uint8Array): Uint8Array | NoiseError {
-    const plaintext =
-      this.#cipher === undefined ? ciphertext : this.#cipher.decryptWithAd(this.#h, ciphertext)
+    const plaintext = this.#cipherState()?.decryptWithAd(this.#h, ciphertext) ?? ciphertext
     if (!isNoiseError(plaintext)) this.mixHash(ciphertext)
     return plaintext
   }
@@ -103,6 +116,7 @@ export class SymmetricState {
     const [tempK1, tempK2] = hkdf(this.#ck, new Uint8Array(0), 2) as [Uint8Array, Uint8Array]
     const states = [new CipherState(tempK1), new CipherState(tempK2)] as const
     for (const secret of [this.#ck, tempK1, tempK2]) secret.fill(0)
+    this.#k?.fill(0)
     return states
   }
 }

@@ -117,9 +117,22 @@ export const serve = (
     }
     const budgets = new PeerBudgets()
     const timers = yield* Timers.current
-    const handler = yield* Channel.handler((connection) =>
-      acceptanceOf(connection, options, budgets, timers)
-    )
+    const identities = () =>
+      (options.keys.identities ?? []).filter(({ retires = Infinity }) => timers.now < retires)
+    const shared: Shared = {
+      options,
+      budgets,
+      identities,
+      keys: {
+        ...options.keys,
+        application,
+        // Read when message 1 has arrived: a key that has retired meanwhile does not decrypt it.
+        get identities() {
+          return identities()
+        }
+      }
+    }
+    const handler = yield* Channel.handler((connection) => acceptanceOf(connection, shared))
     const listener = yield* transport.listen(options.address, handler, {
       ...(options.connections === undefined ? {} : { connections: options.connections }),
       halfOpen: channelLimits.halfOpen,
@@ -129,26 +142,24 @@ export const serve = (
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
+/** What all connections of a server share. */
+interface Shared {
+  readonly options: ServeOptions
+  readonly budgets: PeerBudgets
+  /** The long-term keys that have not retired. */
+  readonly identities: () => ReadonlyArray<Identity>
+  readonly keys: ServerKeys
+}
+
 const acceptanceOf = (
   connection: Accepted,
-  options: ServeOptions,
-  budgets: PeerBudgets,
-  timers: Timers
+  { options, budgets, identities, keys }: Shared
 ): Channel.Acceptance<never> => {
-  const { keys, padding, on } = options
-  const identities = () =>
-    (keys.identities ?? []).filter(({ retires = Infinity }) => timers.now < retires)
+  const { padding, on } = options
   let place: PeerPlace | undefined
   metrics.halfOpen.add(1)
   return {
-    keys: {
-      ...keys,
-      application,
-      // Read when message 1 has arrived: a key that has retired meanwhile does not decrypt it.
-      get identities() {
-        return identities()
-      }
-    },
+    keys,
     ...(padding === undefined ? {} : { padding }),
     settled: () => metrics.halfOpen.add(-1),
     opened: (channel) => {
@@ -161,11 +172,9 @@ const acceptanceOf = (
     },
     // Closing waits for the peer, whose connection counts until then.
     closed: () => place?.leave(),
-    refused: ({ reason, publicKey, isSilent = false }) => {
+    refused: ({ peer: from, reason, publicKey, isSilent }) => {
       metrics.connectionsRefused.add(1)
-      return on(
-        ServerEvent.ConnectionRefused({ from: connection.peer, reason, publicKey, isSilent })
-      )
+      return on(ServerEvent.ConnectionRefused({ from, reason, publicKey, isSilent }))
     }
   }
 }

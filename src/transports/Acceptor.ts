@@ -54,14 +54,19 @@ export interface Handler<R> {
 }
 
 /**
- * Begins to handle a connection, synchronously. It calls `serve` once, sooner or later: the effect
- * then runs in a fiber, in the scope of the connection. Returns a function that ends what has begun;
- * the acceptor has reset the connection before it calls it, and no `serve` may follow.
+ * Begins to handle a connection, synchronously. It calls one function of `then`, sooner or later.
+ * Returns a function that ends what has begun: the acceptor has reset the connection before it calls
+ * it, and no function of `then` may be called afterwards.
  */
-export type Begin<R> = (
-  connection: Accepted,
-  serve: (session: Effect.Effect<void, never, R | Scope.Scope>) => void
-) => () => void
+export type Begin<R> = (connection: Accepted, then: Continuation<R>) => () => void
+
+/** How the handling of a connection goes on. */
+export interface Continuation<R> {
+  /** Runs the session in a fiber, in the scope of the connection. */
+  readonly serve: (session: Effect.Effect<void, never, R | Scope.Scope>) => void
+  /** Forgets the connection, which has been reset, and runs the report about it. */
+  readonly forget: (report: Effect.Effect<void, never, R>) => void
+}
 
 /** Limits of a listener. */
 export interface ListenOptions {
@@ -168,6 +173,10 @@ class Incoming implements Accepted, AdmittedConnection {
 
 const ignore = () => {}
 
+/** A defect of one handler must not end the listener. */
+const logDefect = (cause: Cause.Cause<never>): Effect.Effect<void> =>
+  Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("connection handler failed", cause)
+
 /**
  * Makes an acceptor. When the scope closes, it resets new connections, lets handlers run until
  * `limits.drainDeadline`, then resets their connections and interrupts them.
@@ -223,21 +232,28 @@ export const acceptor = <R>(
       incoming.fiber = run(
         Effect.zipRight(closeWithScope(incoming.flow), session).pipe(
           Effect.scoped,
-          // A defect of one handler must not end the listener.
-          Effect.catchAllCause((cause) =>
-            Cause.isInterruptedOnly(cause)
-              ? Effect.void
-              : Effect.logError("connection handler failed", cause)
-          ),
+          Effect.catchAllCause(logDefect),
           Effect.ensuring(Effect.sync(() => remove(incoming)))
         ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
       )
     }
 
+    const forget = (incoming: Incoming, report: Effect.Effect<void, never, R>): void => {
+      incoming.cancel = ignore
+      remove(incoming)
+      run(
+        Effect.catchAllCause(report, logDefect) as Effect.Effect<
+          void,
+          never,
+          Exclude<R, Scope.Scope>
+        >
+      )
+    }
+
     const begin: Begin<R> =
       handler.begin ??
-      ((incoming, start) => {
-        start(Effect.suspend(() => handler((incoming as Incoming).asObject())))
+      ((incoming, { serve }) => {
+        serve(Effect.suspend(() => handler((incoming as Incoming).asObject())))
         return ignore
       })
 
@@ -248,7 +264,10 @@ export const acceptor = <R>(
       if (evicted !== undefined) evict(evicted)
       if (evicted === incoming) return
       try {
-        const cancel = begin(incoming, (session) => serve(incoming, session))
+        const cancel = begin(incoming, {
+          serve: (session) => serve(incoming, session),
+          forget: (report) => forget(incoming, report)
+        })
         if (incoming.fiber === undefined) incoming.cancel = cancel
       } catch (defect) {
         serve(incoming, Effect.die(defect))

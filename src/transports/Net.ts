@@ -166,7 +166,7 @@ class SocketWire implements Wire {
     const { localAddress, localPort } = this.stream
     return localAddress === undefined || localPort === undefined
       ? undefined
-      : format(tcp(unmapped(localAddress), localPort))
+      : formatOf(localAddress, localPort)
   }
 
   reset(): void {
@@ -233,7 +233,13 @@ const peerAddress = (socket: net.Socket, listening: Address): string | undefined
     return `unix:${format(listening)}`
   return remoteAddress === undefined || remotePort === undefined
     ? undefined
-    : format(tcp(unmapped(remoteAddress), remotePort))
+    : formatOf(remoteAddress, remotePort)
+}
+
+/** Formats the address of a socket; those of IPv4 are in their canonical form already. */
+const formatOf = (address: string, port: number): string => {
+  const host = unmapped(address)
+  return net.isIPv4(host) ? `${host}:${port}` : format(tcp(host, port))
 }
 
 /** Converts an IPv4-mapped IPv6 address to IPv4. */

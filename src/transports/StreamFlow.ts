@@ -174,7 +174,8 @@ export class StreamFlow implements Flow, Receiver {
   /** Receives a chunk; a shared buffer is read into again after the call. */
   received(chunk: Uint8Array): void {
     if (this.#listener !== undefined) return this.#listener.bytes(chunk)
-    this.#buffered.push(owned(chunk))
+    for (let at = 0; at < chunk.length; at += limits.chunkBytes)
+      this.#buffered.push(owned(chunk.subarray(at, at + limits.chunkBytes)))
     this.#bufferedBytes += chunk.length
     if (
       this.#bufferedBytes >= limits.readAheadBytes ||

@@ -6,6 +6,8 @@ export const limits = {
   readAheadBytes: 256 * 1024,
   /** Most bytes of one read of a socket: the buffer that all sockets of a process share. */
   readBytes: 256 * 1024,
+  /** Most bytes that one `Connection.read` returns. */
+  chunkBytes: 64 * 1024,
   /**
    * Chunks read ahead, per connection: each costs about 100 bytes of overhead, and a peer may send
    * single bytes.
