@@ -3,11 +3,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
-import {
-  ChannelTampered,
-  type ChannelError,
-  type HandshakeFailed
-} from "../channel/ChannelErrors.ts"
+import type { HandshakeFailed } from "../channel/ChannelErrors.ts"
 import {
   initiatorKeysOf,
   type ServerCredentials,
@@ -16,12 +12,11 @@ import {
 import type { PrologueFields } from "../channel/Handshake.ts"
 import type { Padding } from "../channel/Padding.ts"
 import type { Suite } from "../channel/Suite.ts"
-import type { ServerKey } from "../peers/KnownPeers.ts"
 import { canonical, type Address } from "../transports/Address.ts"
 import { Timers } from "../transports/Timers.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ConnectFailed } from "../transports/TransportErrors.ts"
-import * as KeyAnnouncement from "./KeyAnnouncement.ts"
+import { announcedChannel, type OnServerKeys } from "./announcedChannel.ts"
 import { application as defaultApplication } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
@@ -45,14 +40,7 @@ export interface DialOptions<E = never, R = never> {
   readonly onServerKeys?: OnServerKeys
 }
 
-/**
- * Receives the keys that a server announces, the current one first, and the one of the handshake.
- * The server has proven in this channel that it holds all of them.
- */
-export type OnServerKeys = (
-  keys: ReadonlyArray<ServerKey>,
-  shown: Uint8Array
-) => Effect.Effect<void>
+export type { OnServerKeys } from "./announcedChannel.ts"
 
 /**
  * Opens a channel to a server for `opening`; it closes with the scope. Dies with a TypeError,
@@ -91,7 +79,7 @@ export const dial = <E = never, R = never>(
       yield* channel.ready
       yield* onProven(channel.publicKey)
     }
-    return withAnnouncement(channel, onServerKeys)
+    return yield* announcedChannel(channel, onServerKeys)
   }).pipe(
     spanned("sealwire.connect", () => ({
       kind: "client",
@@ -109,44 +97,6 @@ export const dial = <E = never, R = never>(
  */
 export const checkKeys = (keys: DialKeys<unknown, unknown>): Suite =>
   initiatorKeysOf({ ...keys, application: defaultApplication }).suite
-
-/** Handles a key announcement if it is the first item; reads of the result begin after it. */
-const withAnnouncement = (
-  channel: Channel.Channel,
-  onServerKeys: OnServerKeys
-): Channel.Channel => {
-  let first = true
-  const read: Effect.Effect<Channel.ChannelItem | undefined, ChannelError> = Effect.flatMap(
-    channel.read,
-    (item) => {
-      first = false
-      return item instanceof Channel.Control && KeyAnnouncement.isAnnouncement(item.body)
-        ? Effect.zipRight(receiveKeys(channel, item, onServerKeys), channel.read)
-        : Effect.as(forget(channel), item)
-    }
-  )
-  return { ...channel, read: Effect.suspend(() => (first ? read : channel.read)) }
-}
-
-const forget = ({ possession }: Channel.Channel) => Effect.sync(possession.forget)
-
-/** Accepts an announcement whose keys are all proven. */
-const receiveKeys = (
-  channel: Channel.Channel,
-  { body }: Channel.Control,
-  onServerKeys: OnServerKeys
-): Effect.Effect<void, ChannelTampered> =>
-  Effect.suspend(() => {
-    const { peer, publicKey: shown, possession } = channel
-    const invalid = new ChannelTampered({ peer, detail: "invalid key announcement" })
-    if (shown === undefined) return invalid
-    if (KeyAnnouncement.isUnproven(body))
-      return Effect.logWarning(
-        `${peer} announced its keys without proof, as earlier versions do; ignored. Update Sealwire on the server`
-      )
-    const keys = KeyAnnouncement.decode(body, { shown, possession })
-    return keys === undefined ? invalid : onServerKeys(keys, shown)
-  }).pipe(Effect.ensuring(forget(channel)))
 
 /** Ends a probe once the key was received. */
 class KeySeen extends Data.TaggedError("KeySeen")<{ readonly publicKey: Uint8Array }> {}

@@ -49,7 +49,8 @@ describe("a server whose stdout is not read for a minute", () => {
       const write = (count: number) =>
         Effect.gen(function* () {
           for (const end = written + count; written < end; written++)
-            for (const { bytes } of encodeMessages([text])) yield* channel.write(bytes)
+            for (const { chunks } of encodeMessages([text]))
+              yield* channel.write(Buffer.concat(chunks))
         })
       // Warm up first: later growth must not be the program itself.
       yield* write(warmUp)

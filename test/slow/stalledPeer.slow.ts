@@ -69,7 +69,8 @@ describe("a peer that reads nothing for a minute", () => {
       let written = 0
       // The shortest messages, one per record: the largest number of receipts.
       const write = Effect.gen(function* () {
-        for (const { bytes } of encodeMessages([Buffer.from("x")])) yield* channel.write(bytes)
+        for (const { chunks } of encodeMessages([Buffer.from("x")]))
+          yield* channel.write(Buffer.concat(chunks))
         written++
         yield* nextTurn
       })

@@ -130,8 +130,8 @@ export class Delivery {
         while (this.#isFull(batch)) yield* this.#change
         this.#batches.push(batch)
         this.#offered += batch.count
-        this.#offeredBytes += batch.bytes.length
-        this.#windowBytes += batch.bytes.length
+        this.#offeredBytes += batch.size
+        this.#windowBytes += batch.size
         this.#notify()
       }
     })
@@ -166,10 +166,10 @@ export class Delivery {
     this.#notify()
   })
 
-  #isFull({ bytes, count }: Batch): boolean {
+  #isFull({ size, count }: Batch): boolean {
     const inWindow = this.#offered - this.#acknowledged + this.#replies.length
     if (inWindow === 0) return false
-    return inWindow + count > this.#window || this.#windowBytes + bytes.length > limits.windowBytes
+    return inWindow + count > this.#window || this.#windowBytes + size > limits.windowBytes
   }
 
   get #window(): number {
@@ -233,7 +233,7 @@ export class Delivery {
     if (first === undefined || this.#acknowledged === this.#dropped) return
     const rest = dropFirst(first, this.#acknowledged - this.#dropped)
     this.#batches[0] = rest
-    this.#windowBytes -= first.bytes.length - rest.bytes.length
+    this.#windowBytes -= first.size - rest.size
     this.#dropped = this.#acknowledged
   }
 
@@ -247,7 +247,7 @@ export class Delivery {
       const batch = this.#batches[done] as Batch
       if (this.#dropped + batch.count > this.#acknowledged) break
       this.#dropped += batch.count
-      this.#windowBytes -= batch.bytes.length
+      this.#windowBytes -= batch.size
     }
     this.#batches.splice(0, done)
     this.#next -= done

@@ -2,20 +2,16 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Control, type Channel } from "../../channel/Channel.ts"
-import {
-  ChannelClosed,
-  ChannelTampered,
-  type ChannelError,
-  type HandshakeFailed
-} from "../../channel/ChannelErrors.ts"
-import { limits as channelLimits } from "../../channel/limits.ts"
+import type { Channel } from "../../channel/Channel.ts"
+import type { ChannelError, HandshakeFailed } from "../../channel/ChannelErrors.ts"
+import { Timers } from "../../transports/Timers.ts"
 import type { Transport } from "../../transports/Transport.ts"
 import type { ConnectFailed } from "../../transports/TransportErrors.ts"
 import { dial, type DialOptions } from "../Dial.ts"
+import { BatchWriter } from "./BatchWriter.ts"
 import { MessageTooLong, type NotTaken, type ReplyLost } from "./MessageErrors.ts"
 import { encodeMessages, limits as messageLimits, type Batch } from "./MessageFrame.ts"
-import { ReceiptDecoder } from "./Receipt.ts"
+import { ReceiptReader } from "./ReceiptReader.ts"
 import { ReceiptTracker, type OnReply } from "./ReceiptTracker.ts"
 import { name } from "./rules.ts"
 import { opening } from "../Service.ts"
@@ -69,16 +65,13 @@ export const connect = <E = never, R = never>(
   Effect.gen(function* () {
     const channel = yield* dial(options, opening(name))
     const receipts = new ReceiptTracker(channel.peer)
-    yield* Effect.forkScoped(readReceipts(channel, receipts))
+    const writer = new BatchWriter(channel.flow)
+    const reader = new ReceiptReader(channel, receipts, writer, yield* Timers.current)
+    yield* Effect.addFinalizer(() => Effect.sync(() => reader.stop()))
+    reader.start()
     // The server counts messages in the order of the stream, so counting and writing are one step.
-    const oneWriter = Effect.unsafeMakeSemaphore(1).withPermits(1)
     const write: WriteBatch = (batch, count = () => receipts.countSent(batch)) =>
-      oneWriter(
-        Effect.suspend(() => {
-          count()
-          return channel.write(batch.bytes)
-        })
-      )
+      writer.write(batch, count)
     const attributesOf = (texts: ReadonlyArray<Uint8Array>) => ({
       "sealwire.peer": channel.peer,
       "sealwire.messages": texts.length,
@@ -93,7 +86,7 @@ export const connect = <E = never, R = never>(
             for (const batch of encodeMessages(texts)) yield* write(batch)
           })
         )
-        yield* receipts.awaitHandled(receipts.sent)
+        yield* receipts.awaitSent
       }).pipe(
         spanned("sealwire.send", () => ({ kind: "producer", attributes: attributesOf(texts) }))
       )
@@ -165,37 +158,3 @@ export const checkLengths = (
           detail: "send it as a file"
         })
   })
-
-/** Reads receipts until the channel ends. */
-const readReceipts = (channel: Channel, receipts: ReceiptTracker): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const decoder = new ReceiptDecoder()
-    // After a refusal the caller learns of that; what follows it is not believed.
-    const failTampered = (detail: string) =>
-      receipts.fail(receipts.refusal ?? new ChannelTampered({ peer: channel.peer, detail }))
-    for (;;) {
-      const chunk = yield* channel.read
-      if (chunk === undefined)
-        return receipts.isComplete
-          ? receipts.fail(new ChannelClosed({ peer: channel.peer, reason: "it ended the session" }))
-          : failTampered("FIN before the last receipt")
-      if (chunk instanceof Control) return failTampered("unexpected control message")
-      if (!decoder.push(chunk).every((receipt) => receipts.accept(receipt)))
-        return failTampered("unexpected receipt")
-      if (decoder.isBroken) return failTampered("malformed receipt")
-      const { refusal } = receipts
-      if (refusal === undefined) continue
-      // The server's CLOSE follows the refusal; the session then ends without a reset.
-      yield* Effect.ignore(Effect.timeout(channel.read, channelLimits.closeDeadline))
-      return receipts.fail(refusal)
-    }
-  }).pipe(
-    Effect.catchAll((error) => Effect.sync(() => receipts.fail(error))),
-    // Without this, a caller that still waits after the scope of the session has closed would wait
-    // for ever.
-    Effect.onInterrupt(() =>
-      Effect.sync(() =>
-        receipts.fail(new ChannelClosed({ peer: "this side", reason: "its session is over" }))
-      )
-    )
-  )

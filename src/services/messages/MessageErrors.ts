@@ -1,6 +1,25 @@
 import * as Data from "effect/Data"
 import type { Receipt } from "./Receipt.ts"
 
+/** The handler refused a message. The message was not handled, and the client's receipt says so. */
+export class MessageRefused extends Data.TaggedError("MessageRefused")<{
+  /** A clause for the server's log: "the disk is full". */
+  readonly reason: string
+  /** True when the message may be sent again later. Default: false. */
+  readonly retry?: boolean
+  /**
+   * Number of messages of the batch, from its first, that were handled: they are acknowledged, and
+   * the next one is refused. Default: 0.
+   */
+  readonly handled?: number
+  /** True when the message requests a reply and this server gives none. Default: false. */
+  readonly noReplies?: boolean
+}> {
+  override get message(): string {
+    return `message refused: ${this.reason}`
+  }
+}
+
 /** The server refused a message. The message was not handled. */
 export class NotTaken extends Data.TaggedError("NotTaken")<{
   readonly server: string

@@ -52,9 +52,15 @@ export class Message {
 /** Small messages are combined into batches of at most this many bytes. */
 const batchBytes = 256 * 1024
 
+/** A text of this many bytes or more is not copied, and has a batch of its own. */
+const longTextBytes = 64 * 1024
+
 /** Encoded messages that are written together. */
 export interface Batch {
-  readonly bytes: Uint8Array
+  /** The frames; the text of a long message is a chunk of its own, and not a copy. */
+  readonly chunks: ReadonlyArray<Uint8Array>
+  /** Bytes of all chunks. */
+  readonly size: number
   readonly count: number
   /** Whether each of them requests a reply. Default: false. */
   readonly wantsReply?: boolean
@@ -83,12 +89,14 @@ export function* encodeMessages(
     while (
       end < texts.length &&
       end - start < maxCount &&
+      (texts[end] as Uint8Array).length < longTextBytes &&
+      (texts[start] as Uint8Array).length < longTextBytes &&
       length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes
     )
     const flags = wantsReply ? replyBit : 0
-    const bytes = encodeFrames(texts.slice(start, end), length, flags, ids?.slice(start, end))
-    const count = end - start
-    yield wantsReply ? { bytes, count, wantsReply } : { bytes, count }
+    const chunks = encodeFrames(texts.slice(start, end), length, flags, ids?.slice(start, end))
+    const batch = { chunks, size: length, count: end - start }
+    yield wantsReply ? { ...batch, wantsReply } : batch
     start = end
   }
 }
@@ -98,8 +106,10 @@ const encodeFrames = (
   length: number,
   flags: number,
   ids?: ReadonlyArray<Uint8Array>
-): Uint8Array => {
-  const bytes = Buffer.allocUnsafe(length)
+): ReadonlyArray<Uint8Array> => {
+  const [first = empty] = texts
+  const long = first.length >= longTextBytes ? first : undefined
+  const bytes = Buffer.allocUnsafe(long === undefined ? length : headerBytes)
   let offset = 0
   for (const [index, text] of texts.entries()) {
     offset = bytes.writeUInt32BE(flags + text.length, offset)
@@ -109,19 +119,26 @@ const encodeFrames = (
       bytes.set(id, offset)
       offset += idBytes
     }
+    if (long !== undefined) return [bytes, long]
     bytes.set(text, offset)
     offset += text.length
   }
-  return bytes
+  return [bytes]
 }
 
-/** Returns the batch without its first `count` messages, as a view. */
+const empty = new Uint8Array(0)
+
+/** Returns the batch without its first `count` messages, as a view. Some messages are left. */
 export const dropFirst = (batch: Batch, count: number): Batch => {
-  const view = Buffer.from(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
+  if (count === 0) return batch
+  // A long message is the only one of its batch.
+  const [bytes = empty] = batch.chunks
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let offset = 0
   for (let left = count; left > 0; left--)
     offset += headerBytes + (view.readUInt32BE(offset) & ~replyBit)
-  return { ...batch, bytes: view.subarray(offset), count: batch.count - count }
+  const rest = view.subarray(offset)
+  return { ...batch, chunks: [rest], size: rest.length, count: batch.count - count }
 }
 
 /** Returns a new random id. */

@@ -8,7 +8,7 @@ import { NotTaken, ReplyLost } from "./MessageErrors.ts"
 import type { Batch } from "./MessageFrame.ts"
 import type { Receipt } from "./Receipt.ts"
 
-type Completion = Deferred.Deferred<void, NotTaken | ChannelError>
+type Resume = (result: Effect.Effect<void, NotTaken | ChannelError>) => void
 
 /** Called once with the reply to a request, or with the reason why there is none. */
 export type OnReply = (
@@ -22,8 +22,8 @@ export class ReceiptTracker {
   #handled = 0
   #failure: NotTaken | ChannelError | undefined
   #refusal: NotTaken | undefined
-  /** The number of handled messages that each waits for. */
-  readonly #waiting = new Map<Completion, number>()
+  /** Who waits, and for which number of handled messages; never fewer than the one before. */
+  readonly #waiting = new Map<Resume, number>()
   /** The numbers of the requests without a reply, in order, each with its callback. */
   readonly #requests = new Map<number, OnReply | undefined>()
   readonly #ended = Deferred.unsafeMake<never, NotTaken | ChannelError>(FiberId.none)
@@ -31,10 +31,6 @@ export class ReceiptTracker {
 
   constructor(server: string) {
     this.#server = server
-  }
-
-  get sent(): number {
-    return this.#sent
   }
 
   /** Counts a batch that is about to be written. `onReply` gets the reply to its last message. */
@@ -48,17 +44,13 @@ export class ReceiptTracker {
     if (this.#failure !== undefined) onReply?.(this.#failure)
   }
 
-  /** Waits until the first `count` messages are handled. */
-  awaitHandled(count: number): Effect.Effect<void, NotTaken | ChannelError> {
-    return Effect.suspend(() => {
-      if (count <= this.#handled) return Effect.void
-      if (this.#failure !== undefined) return this.#failure
-      return Effect.flatMap(Deferred.make<void, NotTaken | ChannelError>(), (completion) => {
-        this.#waiting.set(completion, count)
-        return Deferred.await(completion)
-      })
-    })
-  }
+  /** Waits until every message that was sent before is handled. */
+  readonly awaitSent: Effect.Effect<void, NotTaken | ChannelError> = Effect.async((resume) => {
+    if (this.isComplete) return resume(Effect.void)
+    if (this.#failure !== undefined) return resume(this.#failure)
+    this.#waiting.set(resume, this.#sent)
+    return Effect.sync(() => this.#waiting.delete(resume))
+  })
 
   get ended(): Effect.Effect<never, NotTaken | ChannelError> {
     return Deferred.await(this.#ended)
@@ -78,11 +70,12 @@ export class ReceiptTracker {
     if (isReply) this.#completeRequest(count, text)
     this.#handled = count
     this.onReceipt(count, text)
-    for (const [completion, wanted] of this.#waiting)
-      if (wanted <= count) {
-        this.#waiting.delete(completion)
-        Deferred.unsafeDone(completion, Effect.void)
-      }
+    for (const [waiter, wanted] of this.#waiting) {
+      // They wait for more and more, in the order in which they began.
+      if (wanted > count) break
+      this.#waiting.delete(waiter)
+      waiter(Effect.void)
+    }
     if (!isReply && status !== "handled")
       this.#refusal = new NotTaken({ server: this.#server, handled: count, status })
     return true
@@ -110,8 +103,9 @@ export class ReceiptTracker {
   fail(error: NotTaken | ChannelError): void {
     this.#failure ??= error
     Deferred.unsafeDone(this.#ended, this.#failure)
-    for (const completion of this.#waiting.keys()) Deferred.unsafeDone(completion, this.#failure)
+    const waiting = [...this.#waiting.keys()]
     this.#waiting.clear()
+    for (const waiter of waiting) waiter(this.#failure)
     const requests = [...this.#requests.values()]
     this.#requests.clear()
     for (const onReply of requests) onReply?.(this.#failure)

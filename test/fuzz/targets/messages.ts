@@ -11,7 +11,7 @@ const encode = (wantsReply: boolean, ...texts: ReadonlyArray<string>): Buffer =>
         texts.map((text) => Buffer.from(text)),
         { ids: texts.map(() => id), wantsReply }
       )
-    ].map(({ bytes }) => bytes)
+    ].flatMap(({ chunks }) => chunks)
   )
 
 interface Decoded {
@@ -47,7 +47,7 @@ export const messages: Target = {
     )
     const encoded = Buffer.concat(
       messages.flatMap(({ id, text, wantsReply }) =>
-        [...encodeMessages([text], { ids: [id], wantsReply })].map(({ bytes }) => bytes)
+        [...encodeMessages([text], { ids: [id], wantsReply })].flatMap(({ chunks }) => chunks)
       )
     )
     checkSame(encoded, input.subarray(0, encoded.length), "a message encodes to other bytes")

@@ -21,8 +21,8 @@ describe("the command", () => {
         const connection = recording(written)(yield* transport.connect(tcp("127.0.0.1", port)))
         const keys = { serverName: "", application, psk: sharedKey }
         const channel = yield* Channel.connect(connection, keys, { opening: "message" })
-        for (const { bytes } of encodeMessages([Buffer.from("pay 100")]))
-          yield* channel.write(bytes)
+        for (const { chunks } of encodeMessages([Buffer.from("pay 100")]))
+          yield* channel.write(Buffer.concat(chunks))
         const receipt = yield* channel.read
         expect(receipt instanceof Uint8Array && new ReceiptDecoder().push(receipt)).toEqual([
           { status: "handled", count: 1 }

@@ -39,7 +39,7 @@ const cut = (bytes: Uint8Array, lengths: ReadonlyArray<number>): ReadonlyArray<U
 }
 
 const frames = (texts: ReadonlyArray<Uint8Array>): Buffer =>
-  Buffer.concat([...encodeMessages(texts)].map(({ bytes }) => bytes))
+  Buffer.concat([...encodeMessages(texts)].flatMap(({ chunks }) => chunks))
 
 const chunkSizes = FastCheck.array(FastCheck.integer({ min: 1, max: 400 }), {
   minLength: 1,
@@ -53,9 +53,7 @@ const isBrokenBy = (decoder: MessageDecoder | ReceiptDecoder, bytes: Uint8Array)
 it("decodes the frames before malformed bytes of the same chunk", () => {
   const [batch] = encodeMessages([Buffer.from("good")])
   const decoder = new MessageDecoder()
-  const messages = decoder.push(
-    Buffer.concat([batch?.bytes ?? new Uint8Array(0), Buffer.alloc(20, 0xff)])
-  )
+  const messages = decoder.push(Buffer.concat([...(batch?.chunks ?? []), Buffer.alloc(20, 0xff)]))
   expect(messages.map(({ text }) => Buffer.from(text).toString())).toEqual(["good"])
   expect(decoder.isBroken).toBe(true)
   const receipts = new ReceiptDecoder()
@@ -105,9 +103,10 @@ describe("frames", () => {
         some.map(([, asks]) => asks)
       )
       const decoder = new MessageDecoder()
-      const messages = cut(Buffer.concat(encoded.map(({ bytes }) => bytes)), chunkSizes).flatMap(
-        (chunk) => decoder.push(chunk) ?? []
-      )
+      const messages = cut(
+        Buffer.concat(encoded.flatMap(({ chunks }) => chunks)),
+        chunkSizes
+      ).flatMap((chunk) => decoder.push(chunk) ?? [])
       expect(messages.map(({ text, wantsReply }) => [Buffer.from(text), wantsReply])).toEqual(
         some.map(([text, asks]) => [Buffer.from(text), asks])
       )
@@ -130,7 +129,7 @@ describe("frames", () => {
       const dropped = at % (texts.length + 1)
       const rest = dropFirst(batch, dropped)
       expect([rest.count, rest.wantsReply ?? false]).toEqual([texts.length - dropped, asks])
-      const messages = new MessageDecoder().push(rest.bytes) ?? []
+      const messages = new MessageDecoder().push(Buffer.concat(rest.chunks)) ?? []
       expect(
         messages.map(({ id, text, wantsReply }) => [Buffer.from(id), Buffer.from(text), wantsReply])
       ).toEqual(
@@ -156,8 +155,11 @@ describe("frames", () => {
     )
     const encoded = [...encodeMessages(texts)]
     expect(encoded.reduce((sum, { count }) => sum + count, 0)).toBe(texts.length)
-    for (const { bytes, count } of encoded)
+    for (const { chunks, size, count } of encoded) {
+      const bytes = Buffer.concat(chunks)
+      expect(bytes.length).toBe(size)
       expect(new MessageDecoder().push(bytes)?.length).toBe(count)
+    }
     expect(new MessageDecoder().push(frames(texts))?.map(({ text }) => text.length)).toEqual(
       texts.map(({ length }) => length)
     )

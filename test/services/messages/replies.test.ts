@@ -94,7 +94,9 @@ const receiptsOf = (channel: Channel.Channel, count: number) =>
 /** Encodes a request under an ID. */
 const request = (word: string, id: Uint8Array): Uint8Array =>
   Buffer.concat(
-    [...encodeMessages([text(word)], { wantsReply: true, ids: [id] })].map(({ bytes }) => bytes)
+    [...encodeMessages([text(word)], { wantsReply: true, ids: [id] })].flatMap(
+      ({ chunks }) => chunks
+    )
   )
 
 describe("a request", () => {

@@ -1,0 +1,80 @@
+import * as Effect from "effect/Effect"
+import type { ChannelFlow } from "../../channel/Channel.ts"
+import type { ChannelError } from "../../channel/ChannelErrors.ts"
+import type { Batch } from "./MessageFrame.ts"
+
+/** A batch that waits for room in the send buffer. */
+interface Waiting {
+  readonly write: () => void
+  readonly fail: (error: ChannelError) => void
+}
+
+/**
+ * Writes batches of messages in the order of the calls: at once while the send buffer has room, and
+ * one after the other when it has room again. `drained` and `closed` are called by the listener of
+ * the flow.
+ */
+export class BatchWriter {
+  readonly #flow: ChannelFlow
+  #isFull = false
+  readonly #waiting = new Set<Waiting>()
+
+  constructor(flow: ChannelFlow) {
+    this.#flow = flow
+  }
+
+  /**
+   * Writes a batch; `onWrite` is called in the same step, just before, and also before a failure.
+   * Completes when the batch is in the send buffer.
+   */
+  write(batch: Batch, onWrite: () => void): Effect.Effect<void, ChannelError> {
+    return Effect.suspend(() => {
+      const error = this.#flow.writeError()
+      if (error !== undefined) {
+        onWrite()
+        return error
+      }
+      if (this.#isFull) return this.#waitAndWrite(batch, onWrite)
+      this.#writeNow(batch, onWrite)
+      return Effect.void
+    })
+  }
+
+  /** The send buffer has room again. */
+  drained(): void {
+    this.#isFull = false
+    for (const waiting of this.#waiting) {
+      this.#waiting.delete(waiting)
+      waiting.write()
+      if (this.#isFull) return
+    }
+  }
+
+  /** The channel has closed: nothing more can be written. */
+  closed(error: ChannelError): void {
+    for (const { fail } of this.#waiting) fail(error)
+    this.#waiting.clear()
+  }
+
+  #writeNow({ chunks }: Batch, onWrite: () => void): void {
+    onWrite()
+    for (const chunk of chunks) if (!this.#flow.write(chunk)) this.#isFull = true
+  }
+
+  #waitAndWrite(batch: Batch, onWrite: () => void): Effect.Effect<void, ChannelError> {
+    return Effect.async((resume) => {
+      const waiting: Waiting = {
+        write: () => {
+          this.#writeNow(batch, onWrite)
+          resume(Effect.void)
+        },
+        fail: (error) => {
+          onWrite()
+          resume(Effect.fail(error))
+        }
+      }
+      this.#waiting.add(waiting)
+      return Effect.sync(() => this.#waiting.delete(waiting))
+    })
+  }
+}
