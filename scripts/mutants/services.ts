@@ -30,16 +30,69 @@ export const services = room("services", [
     ]
   },
   {
-    file: "messages/MessageService.ts",
-    tests: ["services/messages/memory"],
+    file: "messages/MessageSession.ts",
+    tests: ["services/messages/memory", "services/messages/messages", "services/messages/replies"],
     mutants: [
-      ["    memory.release(reserved)\n    reserved = 0\n", "    reserved = 0\n"],
+      ["    this.#session.memory.release(this.#reserved)\n", ""],
       [
         "const needed = expected <= sessionLimits.unreservedBytes ? 0 : expected",
         "const needed = expected"
       ],
-      ["if (!(yield* memory.reserveOrWait(limits.replyBytes)))", "if (false)"],
-      ["Effect.sync(() => memory.release(limits.replyBytes))", "Effect.void"]
+      ["if (memory.reserve(bytes)) return then()", "return then()"],
+      ["    this.#session.memory.release(this.#reservedForReply)\n", ""],
+      ["if (Exit.isSuccess(exit) && exit.value) return then()", "return then()"],
+      ["    this.#isBlocked = true\n    this.#pause()\n", ""],
+      ["    this.#waitingFor = fiber\n    this.#pause()\n", "    this.#waitingFor = fiber\n"],
+      ["if (this.#isDraining && isBetween)", "if (this.#isDraining)"],
+      ['if (!isBetween) return this.#tampered("FIN inside a message")', ""],
+      ["this.#count(batch.slice(0, refused.value.handled ?? 0))", ""],
+      ["if (peerSession !== undefined) spendBytes(peerSession, this.#decoder.held)", ""],
+      ["Effect.suspend(() => this.#handle(batch))", "this.#handle(batch)"],
+      [
+        "if (this.#isOver) return\n      this.#waitingFor = undefined",
+        "this.#waitingFor = undefined"
+      ]
+    ]
+  },
+  {
+    file: "messages/BatchWriter.ts",
+    tests: [
+      "services/messages/messages",
+      "services/messages/replies",
+      "services/messages/delivery"
+    ],
+    mutants: [
+      ["      if (this.#isFull) return this.#waitAndWrite(batch, onWrite)\n", ""],
+      ["    for (const { fail } of this.#waiting) fail(error)\n", ""],
+      ["        onWrite()\n        return error\n", "        return error\n"],
+      ["      if (this.#isFull) return\n", ""]
+    ]
+  },
+  {
+    file: "messages/ReceiptReader.ts",
+    tests: ["services/messages/messages", "services/messages/replies"],
+    mutants: [
+      [
+        "if (this.#isOver || this.#receipts.refusal !== undefined) return",
+        "if (this.#isOver) return"
+      ],
+      ["if (!this.#receipts.isComplete) return", "if (false) return"],
+      [
+        "this.#fail(this.#receipts.refusal ?? error)\n        this.#writer",
+        "this.#fail(error)\n        this.#writer"
+      ],
+      ["this.#timers.schedule(closeMillis, () => this.#fail(refusal))", "() => {}"]
+    ]
+  },
+  {
+    file: "announcedChannel.ts",
+    tests: ["services/keyAnnouncement", "services/serverConnection"],
+    mutants: [
+      ["      isHeld = true\n      flow.pause()\n", "      isHeld = true\n"],
+      ['if (error._tag === "Some") closed(error.value)', ""],
+      ["if (!isPaused) flow.resume()", ""],
+      ["      if (isHeld) held.push(event)\n      else if", "      if"],
+      ["if (!isHeld) flow.resume()", "flow.resume()"]
     ]
   },
   {

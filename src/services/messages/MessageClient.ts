@@ -31,7 +31,10 @@ export const limits = {
 /** A session that sends messages. */
 export interface MessageClient {
   readonly channel: Channel
-  /** Sends messages and waits until the server has handled all of them. */
+  /**
+   * Sends messages and waits until the server has handled all of them. Long texts are not copied:
+   * the caller must not change them before.
+   */
   readonly send: (
     texts: ReadonlyArray<Uint8Array>
   ) => Effect.Effect<void, MessageTooLong | NotTaken | ChannelError>
