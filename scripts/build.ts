@@ -26,7 +26,10 @@ const isStale = (built: string): boolean => {
     "tsconfig.json",
     "scripts/build.ts",
     "scripts/compiler.ts",
-    "scripts/command/build.ts"
+    "scripts/command/build.ts",
+    "scripts/command/entry.js",
+    "scripts/command/launch.ts",
+    "scripts/command/script.ts"
   ].map((file) => path.join(root, file))
   const sources = Math.max(
     newestMtime(path.join(root, "src")),

@@ -11,7 +11,7 @@ const common: BuildOptions = {
   external: ["libsql", "pg-native", "pg-cloudflare"],
   platform: "node",
   target: "node20",
-  // The launcher reads the code as latin1.
+  // launch.ts reads the code as latin1.
   charset: "ascii",
   // Identifiers stay: tags and stack traces use them.
   minifySyntax: true,
@@ -31,6 +31,13 @@ const externalWorker = (source: string, built: string): Plugin => ({
 
 // CommonJS has no import.meta.url.
 const fileUrl = 'const fileUrl = require("node:url").pathToFileURL(__filename).href;'
+
+/** The numbers of the oldest version of `engines`: ">=20.19" -> [20, 19]. */
+const neededVersion = (range: string): ReadonlyArray<number> => {
+  const [, major, minor] = /^>=(\d+)\.(\d+)$/.exec(range) ?? []
+  if (major === undefined) throw new Error(`engines.node is not >=MAJOR.MINOR: ${range}`)
+  return [Number(major), Number(minor)]
+}
 
 export const buildCommand = async (root: string): Promise<void> => {
   const dist = path.join(root, "dist")
@@ -58,8 +65,11 @@ export const buildCommand = async (root: string): Promise<void> => {
   })
   const [builtThread = ""] = outputs()
 
-  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+  const { version, engines } = JSON.parse(
+    readFileSync(path.join(root, "package.json"), "utf8")
+  ) as {
     version: string
+    engines: { node: string }
   }
   await build({
     ...cjs,
@@ -78,12 +88,25 @@ export const buildCommand = async (root: string): Promise<void> => {
 
   await build({
     ...common,
+    ...outputNames,
+    format: "cjs",
+    outExtension: { ".js": ".cjs" },
+    entryPoints: { launch: "scripts/command/launch.ts" },
+    define: { SEALWIRE_MAIN: JSON.stringify(main) }
+  })
+  const launch = outputs().find((name) => name.startsWith("launch-")) ?? ""
+  await build({
+    ...common,
     absWorkingDir: root,
-    entryPoints: { sealwire: "scripts/command/launch.ts" },
+    entryPoints: { sealwire: "scripts/command/entry.js" },
     outdir: fresh,
     format: "esm",
+    target: "es5",
     banner: { js: "#!/usr/bin/env node" },
-    define: { SEALWIRE_MAIN: JSON.stringify(main) }
+    define: {
+      SEALWIRE_NODE: JSON.stringify(neededVersion(engines.node)),
+      SEALWIRE_LAUNCH: JSON.stringify(launch)
+    }
   })
 
   const parts = path.join(dist, "sealwire")

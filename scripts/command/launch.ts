@@ -1,5 +1,5 @@
-// dist/sealwire.js: starts the command with the V8 code cache of the build, which saves a third of
-// the startup time.
+// Starts the command with the V8 code cache of the build, which saves a third of the startup time.
+// dist/sealwire.js (entry.js) loads it as CommonJS.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { refuseDebugger } from "../../src/cli/noDebugger.ts"
@@ -10,7 +10,7 @@ declare const SEALWIRE_MAIN: string
 // First: until then SIGUSR1 has Node's meaning.
 refuseDebugger()
 
-const file = path.join(import.meta.dirname, "sealwire", SEALWIRE_MAIN)
+const file = path.join(__dirname, SEALWIRE_MAIN)
 
 const compiled = (): Buffer | undefined => {
   try {
