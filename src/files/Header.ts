@@ -43,7 +43,10 @@ const parse = (text: string): Header | undefined => {
   if (kind === undefined || !Array.isArray(list)) return undefined
   const { stanzaBytes, maxStanzas } = kinds[kind]
   if (list.length === 0 || list.length > maxStanzas) return undefined
-  const stanzas = list.map((stanza) => Buffer.from(String(stanza), "base64url"))
+  // A member that is no text may be nested so deeply that converting it overflows the stack.
+  const texts = list.filter((stanza): stanza is string => typeof stanza === "string")
+  if (texts.length < list.length) return undefined
+  const stanzas = texts.map((stanza) => Buffer.from(stanza, "base64url"))
   return stanzas.every(({ length }) => length === stanzaBytes)
     ? { kind, stanzas, rekeyed: members.rekeyed === true }
     : undefined

@@ -2,7 +2,6 @@
 import { shown } from "../bytes/excerpt.ts"
 import { constants, type Stats } from "node:fs"
 import { mkdir, open, rename, stat, unlink, type FileHandle } from "node:fs/promises"
-import { homedir } from "node:os"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -11,10 +10,6 @@ import * as RealPath from "../keys/RealPath.ts"
 import { locked, type Lock, type PeersBusy } from "./PeerLock.ts"
 import { PeersInvalid, type Parse } from "./Peers.ts"
 import * as TemporaryFile from "../keys/TemporaryFile.ts"
-
-/** Returns `$XDG_CONFIG_HOME/sealwire`, or `~/.config/sealwire`. */
-export const folder = (): string =>
-  path.join(process.env.XDG_CONFIG_HOME || path.join(homedir(), ".config"), "sealwire")
 
 /** Largest size of a peers file in bytes: about 100,000 peers. */
 const maxFileBytes = 16 * 1024 * 1024

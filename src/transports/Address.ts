@@ -16,6 +16,8 @@ export type Address =
   /** A listening socket that this process inherited: its descriptor, or its name from systemd. */
   | { readonly _tag: "Inherited"; readonly socket: number | string }
 
+type UnixAddress = Extract<Address, { readonly _tag: "Unix" }>
+
 /**
  * A host, as a name or an IP address in any spelling (IPv6 without brackets), and a port. Port 0
  * selects a free port to listen on. Throws AddressInvalid for a text that is no host; `parse`
@@ -33,8 +35,22 @@ export const tcp = (host: string, port: number): Address => {
   return { _tag: "Tcp", host: canonicalForm, port }
 }
 
-/** A Unix socket path, with `..` resolved as in `socketPath`. */
-export const unix = (path: string): Address => ({ _tag: "Unix", path: socketPath(path) })
+/**
+ * A Unix socket path, with `..` resolved as in `socketPath`. Throws AddressInvalid for a path that
+ * no socket can have: the system would cut a long one, and bind another path.
+ */
+export const unix = (path: string): UnixAddress =>
+  Either.getOrThrowWith(parseUnix(path), (error) => error)
+
+/** `unix` for a text that a user has given. */
+export const parseUnix = (path: string): Either.Either<UnixAddress, AddressInvalid> => {
+  const invalid = (detail: string) => Either.left(new AddressInvalid({ text: path, detail }))
+  if (path === "" || path.includes("\0")) return invalid("write the path of the socket")
+  const resolved = socketPath(path)
+  return Buffer.byteLength(resolved) > maxUnixPath
+    ? invalid(`a socket path has at most ${maxUnixPath} bytes`)
+    : Either.right({ _tag: "Unix", path: resolved })
+}
 
 /**
  * Returns the path with which a socket is bound and reached. `..` removes the name before it, as in
@@ -82,11 +98,7 @@ export const parse = (text: string): Either.Either<Address, AddressInvalid> => {
     )
   if (text.startsWith("/") || text.startsWith("unix:")) {
     const path = text.startsWith("/") ? text : text.slice("unix:".length)
-    if (path === "" || path.includes("\0"))
-      return invalid("write the path of the socket after unix:")
-    if (Buffer.byteLength(path) > maxUnixPath)
-      return invalid(`a socket path has at most ${maxUnixPath} bytes`)
-    return Either.right(unix(path))
+    return Either.mapLeft(parseUnix(path), ({ detail }) => new AddressInvalid({ text, detail }))
   }
   const match =
     /^(?:\[(?<v6>[0-9a-fA-F:.]+(?:%[^\]\s]+)?)\]|(?<host>[^:[\]\s/]*)):(?<port>\d{1,5})$/.exec(text)
@@ -134,7 +146,10 @@ export const format = (address: Address): string => {
  * canonical, and the path of a Unix socket is absolute, without `.`, `..` and repeated slashes.
  */
 export const canonical = (address: Address): string =>
-  format(address._tag === "Unix" ? unix(resolve(address.path)) : address)
+  // Not `unix`: a relative path may be short enough for a socket where the absolute one is not.
+  format(
+    address._tag === "Unix" ? { ...address, path: socketPath(resolve(address.path)) } : address
+  )
 
 /** The same for a text; one that is no address stays as it is, and equals only itself. */
 export const canonicalText = (text: string): string =>

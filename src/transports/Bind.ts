@@ -1,6 +1,6 @@
 // Binding a listening socket: TCP, Unix (with removal of a stale socket file), or inherited.
 import { randomBytes } from "node:crypto"
-import { existsSync, linkSync, lstatSync, unlinkSync } from "node:fs"
+import { linkSync, lstatSync, statSync, unlinkSync } from "node:fs"
 import net from "node:net"
 import { dirname } from "node:path"
 import * as Effect from "effect/Effect"
@@ -131,9 +131,13 @@ const descriptorOf = (
 
 /** libuv reports EACCES, as Windows does, when the folder of a socket does not exist. */
 const codeOf = ({ code = "UNKNOWN" }: NodeJS.ErrnoException, address: Address): string =>
-  code === "EACCES" && address._tag === "Unix" && !existsSync(dirname(address.path))
+  code === "EACCES" && address._tag === "Unix" && !folderExists(dirname(address.path))
     ? "ENOENT"
     : code
+
+/** A removed folder that is still the working directory has no name any more. */
+const folderExists = (folder: string): boolean =>
+  (statSync(folder, { throwIfNoEntry: false })?.nlink ?? 0) > 0
 
 /**
  * Removes the socket file of a process that has exited; such a file blocks its path for ever.

@@ -2,9 +2,10 @@
 import { readSync, writeSync } from "node:fs"
 import net from "node:net"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
-import { format, socketPath, tcp, unix, type Address } from "./Address.ts"
+import { format, parseUnix, tcp, unix, type Address } from "./Address.ts"
 import { bind, buffering, close, identityOf } from "./Bind.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
 import { connectToFirst, connectToName, elsewhere } from "./ConnectAttempts.ts"
@@ -12,7 +13,7 @@ import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import * as SharedReads from "./SharedReads.ts"
 import type { ConnectOptions, Transport } from "./Transport.ts"
-import { ConnectFailed, type ConnectFailure } from "./TransportErrors.ts"
+import { ConnectFailed, ListenFailed, type ConnectFailure } from "./TransportErrors.ts"
 
 /** What a program may choose about sockets. */
 export interface NetOptions {
@@ -41,6 +42,8 @@ const connectWith = (
           reason: "inherited",
           code: "EINVAL"
         })
+      if (address._tag === "Unix" && Either.isLeft(parseUnix(address.path)))
+        return yield* connectFailed(address, "ENAMETOOLONG")
       let cancel = () => {}
       const socket = yield* Effect.onError(
         restore(
@@ -79,7 +82,13 @@ const listenWith = <R>(
   sharesReads: boolean
 ) =>
   Effect.gen(function* () {
-    const address: Address = requested._tag === "Unix" ? unix(requested.path) : requested
+    const address: Address =
+      requested._tag === "Unix"
+        ? yield* Either.mapLeft(
+            parseUnix(requested.path),
+            ({ detail }) => new ListenFailed({ address: format(requested), detail })
+          )
+        : requested
     // Finalizers run in reverse order: the server socket closes first, then connections drain.
     const { accept, halfOpen } = yield* acceptor(handler, options)
     const onConnection = (socket: net.Socket) => {
@@ -121,7 +130,7 @@ const attempt = (
   const reads = sharesReads ? SharedReads.connecting : {}
   return address._tag === "Unix"
     ? connectToFirst(
-        [socketPath(address.path)],
+        [unix(address.path).path],
         (path) => net.connect({ path, ...socketOptions, ...reads }).pause(),
         done
       )
@@ -255,6 +264,7 @@ const failures: Readonly<Record<string, ConnectFailure>> = {
   EAI_AGAIN: "no such name",
   ENOENT: "no such socket",
   ENOTSOCK: "no such socket",
+  ENAMETOOLONG: "no possible socket",
   [elsewhere]: "elsewhere",
   EACCES: "permission",
   EPERM: "permission"

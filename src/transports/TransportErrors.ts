@@ -25,6 +25,7 @@ export type ConnectFailure =
   | "unreachable"
   | "no such name"
   | "no such socket"
+  | "no possible socket"
   | "permission"
   | "inherited"
   | "elsewhere"
@@ -52,6 +53,8 @@ const connectSentences: Readonly<Record<ConnectFailure, string>> = {
   unreachable: "no route to host; check the address and the network",
   "no such name": "could not resolve the host name; check its spelling and the DNS",
   "no such socket": "no socket at that path; is the server running?",
+  "no possible socket":
+    "no socket can have this path; use a shorter one, or one relative to the working directory",
   permission: "permission denied; check the permissions of the socket and its folder",
   inherited: "an inherited socket can only listen; give an address to connect to",
   elsewhere: "the name resolves to another host, and only loopback addresses are allowed",

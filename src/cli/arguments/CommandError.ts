@@ -55,6 +55,8 @@ import type { PeersBusy } from "../../peers/PeerLock.ts"
 import type { IdentityNeeded } from "../connection/ServerFlags.ts"
 import type { ServerKeyChanged, ServerKeyWithdrawn, ServerUnknown } from "../../peers/PeerErrors.ts"
 import type { RotationFailed, RotationOutOfTurn } from "../../keys/Rotation.ts"
+import type { HomeUnknown } from "../../keys/UserFolder.ts"
+import type { WorkingFolderGone } from "../input/workingFolder.ts"
 import type { OptionsConflict } from "./options.ts"
 import type { PairingUnwritten } from "../connection/PairedPeer.ts"
 import type { MessageUnknown, NotHandled } from "../connection/InboxAt.ts"
@@ -71,6 +73,7 @@ export type CommandError =
   | FileExists
   | FileUnreadable
   | FileUnwritable
+  | HomeUnknown
   | IdentityNeeded
   | InboxRefused
   | InboxUnusable
@@ -121,4 +124,5 @@ export type CommandError =
   | TargetRefused
   | TunnelIdle
   | Undelivered
+  | WorkingFolderGone
   | ValidationError.ValidationError

@@ -156,13 +156,13 @@ export const openingKeys = (
   },
   fileKey: loadOrDefault(
     given.key,
-    shared.fileKeyFile,
+    () => shared.fileKeyFile,
     FileKey,
     (at) => new NotForThisKey({ file, detail: needsKey(at, `--${options.key ?? ""}`) })
   ),
   identity: loadOrDefault(
     given.identity,
-    shared.identityFile(),
+    shared.identityFile,
     Identity,
     (at) => new NotForThisKey({ file, detail: needsIdentity(at) })
   )
@@ -176,16 +176,17 @@ const needsIdentity = (at: string) =>
 /** The given key, or the default one. If the default does not exist, `missing` is the error. */
 const loadOrDefault = <Key>(
   given: Option.Option<string>,
-  defaultReference: string,
+  defaultReference: () => string,
   kind: KeyKind<Key>,
   missing: (at: string) => NotForThisKey
 ): Effect.Effect<Key, KeyLoadError | NotForThisKey> =>
   Option.match(given, {
     onSome: (reference) => loadKey(reference, kind),
     onNone: () =>
-      Effect.catchTag(loadKey(defaultReference, kind), "KeyFileMissing", () =>
-        missing(defaultReference)
-      )
+      Effect.suspend(() => {
+        const at = defaultReference()
+        return Effect.catchTag(loadKey(at, kind), "KeyFileMissing", () => missing(at))
+      })
   })
 
 export const loadKey = <Key>(

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import { ciphers } from "../../classic/ciphers.ts"
 import type { Provider } from "../../keys/Provider.ts"
 import { providers } from "../../keys/providers/index.ts"
-import * as PeerFiles from "../../peers/PeerFiles.ts"
+import * as UserFolder from "../../keys/UserFolder.ts"
 
 const referenceForms = (some: ReadonlyArray<Provider>) =>
   `a path, or ${some.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
@@ -39,15 +39,18 @@ export const fileKeyFile = "./sealwire-file.key"
 
 /** This user's configuration folder, as help shows it. */
 export const shownConfigFolder = "~/.config/sealwire"
-export const configPath = (name: string): string => path.join(PeerFiles.folder(), name)
+
+/** The path of a file in that folder. Throws HomeUnknown. */
+export const configPath = (name: string): string => path.join(UserFolder.configuration(), name)
 
 export const identityFile = (): string => configPath("identity.key")
 export const shownIdentityFile = `${shownConfigFolder}/identity.key`
 
 /** Creates this user's configuration folder with mode 0700, if it does not exist. */
-export const createConfigFolder: Effect.Effect<void> = Effect.ignore(
-  Effect.tryPromise(() => mkdir(PeerFiles.folder(), { recursive: true, mode: 0o700 }))
-)
+export const createConfigFolder: Effect.Effect<void> = Effect.suspend(() => {
+  const folder = UserFolder.configuration()
+  return Effect.ignore(Effect.tryPromise(() => mkdir(folder, { recursive: true, mode: 0o700 })))
+})
 
 /** The key file that a command rewrites. */
 export const keyFile = Args.text({ name: "FILE" }).pipe(Args.withDescription("Key file."))

@@ -90,7 +90,8 @@ const reordered = (
   for (let index = path.length; index < args.length; index++) {
     const word = args[index] ?? ""
     if (word === "--") {
-      operands.push(...args.slice(index + 1))
+      // Not as arguments of push: there may be more of them than the stack can hold.
+      for (const operand of args.slice(index + 1)) operands.push(operand)
       break
     }
     if (word === "-" || !word.startsWith("-")) {

@@ -2,7 +2,8 @@ import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as Utf8 from "../../bytes/Utf8.ts"
-import { unix } from "../../transports/Address.ts"
+import { PeerDead } from "../../channel/ChannelErrors.ts"
+import { format, parseUnix, type Address } from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
@@ -37,9 +38,10 @@ export const status = commandSpec(
   ({ socket, watch, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
+      const address = yield* parseUnix(socket)
       let before: Snapshot | undefined
       const show = Effect.gen(function* () {
-        const now = parseSnapshot(yield* readSnapshot(socket))
+        const now = parseSnapshot(yield* readSnapshot(address))
         if (now === undefined) return yield* new NoStatus({ socket })
         yield* report.print(
           json ? jsonRecord("server-status", { ...now }) : formatStatus(now, before)
@@ -53,9 +55,9 @@ export const status = commandSpec(
 )
 
 /** Reads the answer of a control socket up to its end. */
-const readSnapshot = (socket: string) =>
+const readSnapshot = (address: Address) =>
   Effect.gen(function* () {
-    const connection = yield* Net.connect(unix(socket))
+    const connection = yield* Net.connect(address)
     const chunks: Array<Uint8Array> = []
     let bytes = 0
     for (
@@ -69,5 +71,8 @@ const readSnapshot = (socket: string) =>
     return Utf8.decode(Buffer.concat(chunks)) ?? ""
   }).pipe(
     Effect.scoped,
-    Effect.timeoutFail({ duration: limits.answerTime, onTimeout: () => new NoStatus({ socket }) })
+    Effect.timeoutFail({
+      duration: limits.answerTime,
+      onTimeout: () => new PeerDead({ peer: format(address) })
+    })
   )

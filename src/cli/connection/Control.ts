@@ -2,6 +2,7 @@
 import { createServer } from "node:http"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Printable from "../../bytes/Printable.ts"
@@ -30,6 +31,12 @@ const onLoopback = (address: Option.Option<Address>) =>
 export const options = {
   control: Options.text("control").pipe(
     Options.withPseudoName("SOCKET"),
+    Options.mapEffect((text) =>
+      Either.match(Addresses.parseUnix(text), {
+        onLeft: ({ message }) => shared.optionError("control", message),
+        onRight: Effect.succeed
+      })
+    ),
     Options.optional,
     Options.withDescription(
       "Path of the control socket for sealwire status; created with mode 0600."
@@ -48,7 +55,7 @@ export const open = (
   {
     control,
     metrics: at
-  }: { readonly control: Option.Option<string>; readonly metrics: Option.Option<Tcp> },
+  }: { readonly control: Option.Option<Address>; readonly metrics: Option.Option<Tcp> },
   snapshot: Effect.Effect<Snapshot>
 ): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.gen(function* () {
@@ -61,12 +68,12 @@ const maxConnections = 16
 
 /** Sends each connection one snapshot as a line of JSON. Mode 0600: only this user connects. */
 const serveControl = (
-  path: string,
+  address: Address,
   snapshot: Effect.Effect<Snapshot>
 ): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
   Effect.asVoid(
     Net.listen(
-      Addresses.unix(path),
+      address,
       (connection) =>
         Effect.flatMap(snapshot, (current) =>
           connection.write(Buffer.from(`${Printable.json(current)}\n`))

@@ -79,13 +79,15 @@ export const prepare = (
 > => {
   const isIdentityUsed = Option.isSome(identity) || Option.isSome(peer) || acceptNew
   const given = isIdentityUsed ? "identity" : undefined
+  const credentials = Option.isNone(key) ? given : isIdentityUsed ? "both" : "sharedKey"
   return ServerConnection.make<KeyLoadError | IdentityNeeded, never>({
     address: to,
-    knownPeers: knownPeersFile(),
+    // A shared key alone authenticates both sides: no server is looked up.
+    knownPeers: credentials === "sharedKey" ? "" : knownPeersFile(),
     peer: Option.getOrUndefined(peer),
     acceptNew,
     serverName: name,
-    credentials: Option.isNone(key) ? given : isIdentityUsed ? "both" : "sharedKey",
+    credentials,
     identity: (pinned) =>
       identityFor(shared.identityReference(identity), KnownPeers.addressOf(to), pinned),
     sharedKey: load(

@@ -56,7 +56,7 @@ export const load = (
       isNeeded ||
       Option.isSome(next) ||
       Option.isSome(retiring) ||
-      (!hasSharedKey && existsSync(shared.identityFile()))
+      (Option.isNone(flags.identity) && !hasSharedKey && existsSync(shared.identityFile()))
     const identity = Option.orElse(flags.identity, () =>
       usesDefault ? Option.some(shared.identityFile()) : Option.none()
     )

@@ -2,7 +2,7 @@
 // before this program runs and replaces bytes that are not UTF-8 by U+FFFD, so that the text names
 // another file, and is another passphrase or message. Such text is refused.
 import { readFileSync, readlinkSync } from "node:fs"
-import { homedir, userInfo } from "node:os"
+import { userInfo } from "node:os"
 import * as Either from "effect/Either"
 import * as Utf8 from "../../bytes/Utf8.ts"
 import * as Environment from "../../keys/Environment.ts"
@@ -75,11 +75,14 @@ export const environmentFault = (env: Environment.Variables): string | undefined
   return isFolderUsable() ? undefined : "the path of the working directory is not valid UTF-8"
 }
 
-/** Without HOME the system names the folder. */
+/** Without HOME the system names the folder; if it does not, a command that needs it says so. */
 const isHomeUsable = (): boolean => {
-  const home = homedir()
-  if ((process.env.HOME ?? "") !== "" || !home.includes(Utf8.replacement)) return true
-  return Utf8.decode(userInfo({ encoding: "buffer" }).homedir) === home
+  if ((process.env.HOME ?? "") !== "") return true
+  try {
+    return Utf8.decode(userInfo({ encoding: "buffer" }).homedir) !== undefined
+  } catch {
+    return true
+  }
 }
 
 const isFolderUsable = (): boolean => {

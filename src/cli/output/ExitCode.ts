@@ -91,6 +91,8 @@ export const exitCodes = {
   ConfigInvalid: usage,
   OptionsConflict: usage,
   AddressInvalid: usage,
+  HomeUnknown: usage,
+  WorkingFolderGone: usage,
   MessageTooLong: usage,
   ListenFailed: usage,
   OutputFailed: usage,

@@ -39,7 +39,7 @@ const formatTable = (sessions: Snapshot["sessions"]): ReadonlyArray<string> => {
     ])
   ]
   const widths = columns.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+    rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0)
   )
   return rows.map((row) =>
     row

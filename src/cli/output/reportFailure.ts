@@ -6,6 +6,7 @@ import { exitCode, exitCodeOf, signalCodes } from "./ExitCode.ts"
 import { beforeDashes } from "../arguments/CommandList.ts"
 import type { CommandSpec } from "../arguments/CommandSpec.ts"
 import type { Redaction } from "./Redaction.ts"
+import { orWorkingFolderGone } from "../input/workingFolder.ts"
 import { hintFor } from "./hints.ts"
 import { formatFailure, errorMessage, stripColour, type OutputFailed } from "./Report.ts"
 
@@ -29,7 +30,7 @@ export const reportFailure = (
     !text.includes("exposed")
       ? `${text}; ${exposed}`
       : text
-  const error = Cause.squash(cause)
+  const error = orWorkingFolderGone(Cause.squash(cause))
   if (ValidationError.isValidationError(error))
     return fail("Usage", usage(error, command), exitCode.usage)
   const tag = (error as { readonly _tag?: string } | undefined)?._tag ?? ""
