@@ -297,13 +297,13 @@ export const channel = room("channel", [
     tests: ["channel/handshake"],
     mutants: [
       [
-        'typeof result === "string"\n                ? failed(result, isUnanswered() && isEarly())',
-        'typeof result === "string"\n                ? failed(result, isUnanswered())',
+        "driver?.hasReceived === false && isEarly()",
+        "driver?.hasReceived === false",
         { tests: ["channel/refusalTime"] }
       ],
       [
-        'typeof result === "string"\n                ? failed(result, isUnanswered() && isEarly())',
-        'typeof result === "string"\n                ? failed(result, isEarly())',
+        "driver?.hasReceived === false && isEarly()",
+        "isEarly()",
         { tests: ["channel/refusalTime"] }
       ],
       [
@@ -464,7 +464,16 @@ export const channel = room("channel", [
         "new StreamTruncated({ peer: this.#peer, code }))",
         "new ChannelClosed({ peer: this.#peer, reason: code }))"
       ],
-      ["transient: this.#isAccepted })", "transient: false })", { tests: ["channel/handshake"] }]
+      [
+        'this.#isAccepted ? "interrupted" : "key refused"',
+        '"key refused"',
+        { tests: ["channel/handshake"] }
+      ],
+      [
+        'this.#isAccepted ? "interrupted" : "key refused"',
+        '"interrupted"',
+        { tests: ["channel/handshakeFailure"] }
+      ]
     ]
   }
 ])

@@ -34,7 +34,7 @@ export const transports = room("transports", [
       ["if (canonicalForm === undefined)\n    throw", "if (false)\n    throw"],
       ['path.split("/").includes("..") ? normalize(path) : path', "path"],
       ["const host = canonicalHost(address.host) ?? address.host", "const host = address.host"],
-      ["unix(resolve(address.path))", "address"],
+      ["{ ...address, path: socketPath(resolve(address.path)) }", "address"],
       ["{ onLeft: () => text, onRight: canonical }", "{ onLeft: () => text, onRight: () => text }"],
       ["const host = canonicalHost(text)\n", "const host = text\n"],
       ['(isIPv4(host) && host.startsWith("127."))', 'host.startsWith("127.")']

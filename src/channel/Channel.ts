@@ -29,7 +29,8 @@ import {
   type HandshakeResult,
   type ServerKeys
 } from "./Handshake.ts"
-import { HandshakeDriver } from "./HandshakeDriver.ts"
+import { closedByPeer, HandshakeDriver } from "./HandshakeDriver.ts"
+import { ForeignAnswer, type HandshakeFailure } from "./HandshakeFailure.ts"
 import { startKeepAlive } from "./KeepAlive.ts"
 import { limits } from "./limits.ts"
 import { none as noPadding, type Padding } from "./Padding.ts"
@@ -125,27 +126,36 @@ export const initiate = <E = never, R = never>(
   { startedAt: dialedAt }: Pick<ConnectOptions, "startedAt"> = {}
 ): Effect.Effect<HandshakeResult, HandshakeFailed | E, R> =>
   Effect.gen(function* () {
-    const failed = (reason: string, transient = false) =>
-      new HandshakeFailed({ peer: connection.peer, reason, transient })
+    const failed = (reason: string, failure?: HandshakeFailure) =>
+      new HandshakeFailed({
+        peer: connection.peer,
+        reason,
+        ...(failure === undefined ? {} : { failure })
+      })
     const { flow } = connection
     // Before anything is sent: it throws when nothing would authenticate the server.
     const initiatorKeys = initiatorKeysOf(keys)
     const timers = yield* Timers.current
     const startedAt = dialedAt ?? timers.monotonic
-    let driver: HandshakeDriver<HandshakeState> | undefined
-    const isUnanswered = () => driver?.hasReceived === false
-    // A server that rejects a client closes after `refusalQuantumMillis`, not sooner.
+    let driver: HandshakeDriver<HandshakeState | ForeignAnswer> | undefined
+    // A server that refuses a client closes after `refusalQuantumMillis`, not sooner.
     const isEarly = () => timers.monotonic - startedAt < earliestRefusalMillis
+    const failureOf = (reason: string): HandshakeFailure => {
+      if (reason !== closedByPeer) return "undecipherable"
+      return driver?.hasReceived === false && isEarly() ? "closed early" : "refused"
+    }
     const state = yield* asyncAtMost<HandshakeState, HandshakeFailed>(
       limits.handshakeDeadline,
-      () => failed("timed out", isUnanswered()),
+      () => failed("timed out", "unanswered"),
       (resume) => {
         driver = new HandshakeDriver(flow, initiateSteps(initiatorKeys, flow.write), {
           done: (result) =>
             resume(
               typeof result === "string"
-                ? failed(result, isUnanswered() && isEarly())
-                : Effect.succeed(result)
+                ? failed(result, failureOf(result))
+                : result instanceof ForeignAnswer
+                  ? failed(result.reason, "foreign")
+                  : Effect.succeed(result)
             ),
           defect: (cause) => resume(Effect.die(cause))
         })
@@ -158,7 +168,7 @@ export const initiate = <E = never, R = never>(
       if (refusal !== undefined) return yield* failed(refusal)
     }
     const result = finish(initiatorKeys.suite, state)
-    return typeof result === "string" ? yield* failed(result) : result
+    return typeof result === "string" ? yield* failed(result, "undecipherable") : result
   })
 
 /** Opens the client's side of a channel. The program may write at once: READY is sent first. */

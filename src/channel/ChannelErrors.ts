@@ -1,5 +1,6 @@
 import * as Data from "effect/Data"
 import { shown } from "../bytes/excerpt.ts"
+import { descriptionOf, type HandshakeFailure } from "./HandshakeFailure.ts"
 
 /**
  * The channel was not established: the peer closed the connection, or a deadline passed. The peer
@@ -9,30 +10,34 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   readonly peer: string
   /** The reason as this side sees it, for its log: "decrypt failed", "timed out" … */
   readonly reason: string
-  /** A suggestion, when the cause can be narrowed down. */
+  /** What a client can tell of the failure; undefined on a server. */
+  readonly failure?: HandshakeFailure
+  /** The next step, where the caller knows a better one than that of the failure. */
   readonly hint?: string
-  /**
-   * True when another attempt may succeed, because no server that rejects our keys fails this way:
-   * the connection closed without a byte and sooner than any rejection, nothing arrived before the
-   * deadline, or the server had already accepted our keys. A load balancer whose server is down
-   * behaves like this.
-   */
-  readonly transient?: boolean
   /** The client's public key, on a server to which it was shown. */
   readonly publicKey?: Uint8Array | undefined
   /** True on a server whose client closed the connection before it had sent a byte. */
   readonly isSilent?: boolean
 }> {
   override get message(): string {
-    const hint =
-      this.hint ??
-      "check that both sides have the right keys, and that the peer is a Sealwire server"
-    return `${this.peer} did not complete the handshake (${this.reason}); ${hint}`
+    const { clause, advice } =
+      this.failure === undefined ? unclassified : descriptionOf(this.failure)
+    return `${this.peer} ${clause} (${this.reason}); ${this.hint ?? advice}`
+  }
+  /** A later attempt may succeed: no server that refuses this client fails this way. */
+  get transient(): boolean {
+    return this.failure !== undefined && descriptionOf(this.failure).transient
   }
   /** A server that has accepted this client may stop in the middle of a later handshake. */
   get transientOnceConnected(): boolean {
     return true
   }
+}
+
+/** A handshake that a server has ended, or a program that a client runs. */
+const unclassified = {
+  clause: "did not complete the handshake",
+  advice: "check that both sides have the right keys"
 }
 
 /** The byte stream ended before FIN or CLOSE. The bytes already read are an incomplete prefix. */

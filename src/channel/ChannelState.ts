@@ -24,6 +24,8 @@ import { decodeFin, encodeFin, RecordType, type ChannelRecord } from "./ChannelR
 import { CloseCode, decodeClose, encodeClose, reasonOf } from "./Close.ts"
 import type { HandshakeResult } from "./Handshake.ts"
 import { Inbound } from "./Inbound.ts"
+import { closedByPeer } from "./HandshakeDriver.ts"
+import type { HandshakeFailure } from "./HandshakeFailure.ts"
 import { limits } from "./limits.ts"
 import { Outbound, type WriteToFlow } from "./Outbound.ts"
 import type { Padding } from "./Padding.ts"
@@ -430,7 +432,9 @@ export class ChannelState {
   timedOut(): void {
     if (this.#error !== undefined) return
     const peer = this.#peer
-    this.#fail(() => (this.#peerReady ? new PeerDead({ peer }) : this.#notReady("timed out")))
+    this.#fail(() =>
+      this.#peerReady ? new PeerDead({ peer }) : this.#notReady("timed out", "unanswered")
+    )
     this.#flow.reset()
   }
 
@@ -472,19 +476,26 @@ export class ChannelState {
     this.#flowEnded = true
     this.#onFlowEnd?.()
     if (this.#error !== undefined) return
-    if (!this.#peerReady) this.#fail(() => this.#notReady("it closed the connection"))
+    if (!this.#peerReady)
+      this.#fail(() =>
+        this.#notReady(closedByPeer, this.#isAccepted ? "interrupted" : "key refused")
+      )
     else this.#fail(() => new StreamTruncated({ peer: this.#peer, code }))
   }
 
-  #notReady(reason: string): HandshakeFailed {
-    return new HandshakeFailed({ peer: this.#peer, reason, transient: this.#isAccepted })
+  /** `failure` is what it means on a client; a server tells its log the reason alone. */
+  #notReady(reason: string, failure: HandshakeFailure): HandshakeFailed {
+    const peer = this.#peer
+    return new HandshakeFailed(
+      this.#opening === undefined ? { peer, reason } : { peer, reason, failure }
+    )
   }
 
   #violate(detail: string): void {
     this.#fail(() =>
       this.#peerReady
         ? new ChannelTampered({ peer: this.#peer, detail })
-        : new HandshakeFailed({ peer: this.#peer, reason: detail })
+        : this.#notReady(detail, "undecipherable")
     )
     // Before READY, Channel.accept closes the connection at the same time as after any other
     // failure of a handshake.

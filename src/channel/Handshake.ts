@@ -9,6 +9,7 @@ import * as PublicKey from "../keys/PublicKey.ts"
 import { isNoiseError } from "../noise/NoiseError.ts"
 import { encodeFrame } from "./Frame.ts"
 import type { Steps } from "./HandshakeDriver.ts"
+import { ForeignAnswer } from "./HandshakeFailure.ts"
 import * as Hello from "./Hello.ts"
 import { limits } from "./limits.ts"
 import * as Possession from "./Possession.ts"
@@ -97,7 +98,7 @@ type Send = (bytes: Uint8Array) => void
  * Runs C1 and C2 of the client. In suites without a known server key the result holds the key that
  * the server offers.
  */
-export function* initiate(keys: InitiatorKeys, send: Send): Steps<HandshakeState> {
+export function* initiate(keys: InitiatorKeys, send: Send): Steps<HandshakeState | ForeignAnswer> {
   const { suite, psk, identity, serverKey } = keys
   // C1: the hello and message 1.
   const hello = Hello.encode(suite)
@@ -114,7 +115,11 @@ export function* initiate(keys: InitiatorKeys, send: Send): Steps<HandshakeState
   send(Buffer.concat([hello, encodeFrame(first)]))
   // C2: message 2.
   const length = suite.lengths[1]
-  return readMessage(state, yield 2 + length, length) ?? state
+  // Its length alone tells an answer of another protocol, which may be too short for a message.
+  const begin = Buffer.from(yield 2)
+  return begin.readUInt16BE() === length
+    ? (readMessage(state, Buffer.concat([begin, yield length]), length) ?? state)
+    : new ForeignAnswer(begin)
 }
 
 /**

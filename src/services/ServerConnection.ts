@@ -187,6 +187,7 @@ export const connect = <C, A, E1, E2>(
     const tryEach = Effect.gen(function* () {
       const first = yield* attempt(current)
       if (Either.isRight(first)) return first.right
+      if (isOfEveryKey(first.left)) return yield* first.left
       // A server that is rotating its key has several.
       for (const other of others) {
         const next = yield* attempt(other)
@@ -236,6 +237,10 @@ const keysFor = (
     : { serverName, ...own, serverKey: expected.publicKey }
 }
 
+/** True for a failure that another key of the server would meet, too. */
+const isOfEveryKey = ({ failure, transient }: HandshakeFailed): boolean =>
+  transient || failure === "foreign"
+
 /** A server that refuses a pinned key may have a new one: a client that pins none is shown it. */
 const diagnose = (
   server: ServerConnection,
@@ -246,13 +251,27 @@ const diagnose = (
   HandshakeFailed | ServerKeyChanged | ServerKeyWithdrawn | PeersInvalid,
   Transport
 > =>
-  showKey(server).pipe(
-    Effect.orElseSucceed(() => undefined),
-    Effect.flatMap((offered) =>
-      KnownPeers.difference(server.knownPeers, server.knownAddress, expected, offered)
-    ),
-    Effect.flatMap((difference) => Effect.fail(difference ?? failed))
-  )
+  Effect.gen(function* () {
+    if (isOfEveryKey(failed)) return yield* failed
+    const shown = yield* Effect.either(showKey(server))
+    const offered = Either.getOrUndefined(shown)
+    const difference = yield* KnownPeers.difference(
+      server.knownPeers,
+      server.knownAddress,
+      expected,
+      offered
+    )
+    if (difference !== undefined) return yield* difference
+    // It has the key that is expected, under the same server name.
+    if (offered !== undefined)
+      return yield* new HandshakeFailed({ ...failed, failure: "key refused" })
+    // It answers a client without a key in a way that does not fit the server name.
+    return yield* Either.isLeft(shown) &&
+    shown.left instanceof HandshakeFailed &&
+    shown.left.failure === "undecipherable"
+      ? new HandshakeFailed({ ...failed, failure: "undecipherable" })
+      : failed
+  })
 
 /** Asks the server for its key; undefined for a client with a shared key alone. */
 const showKey = ({ address, serverName, own }: ServerConnection) =>

@@ -105,6 +105,26 @@ export const connectToFirst = (
   return endOthers
 }
 
+/**
+ * Connects to a Unix socket as `connectToFirst` does to a host. The kernel does not wait while the
+ * queue of connections is full, as it does for TCP; this tries again until it is cancelled.
+ */
+export const connectToSocket = (open: () => net.Socket, done: Done): (() => void) => {
+  let timer: NodeJS.Timeout | undefined
+  let cancel = (): void => {}
+  const start = () => {
+    cancel = connectToFirst([""], open, (result) => {
+      if (result instanceof net.Socket || result.code !== "EAGAIN") return done(result)
+      timer = setTimeout(start, limits.fullQueuePauseMillis)
+    })
+  }
+  start()
+  return () => {
+    clearTimeout(timer)
+    cancel()
+  }
+}
+
 /** A refusal shows that the host is there; of other errors the last. */
 const mostTelling = (errors: ReadonlyArray<NodeJS.ErrnoException>): NodeJS.ErrnoException =>
   errors.find(({ code }) => code === "ECONNREFUSED") ??

@@ -8,7 +8,7 @@ import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
 import { format, parseUnix, tcp, unix, type Address } from "./Address.ts"
 import { bind, buffering, close, identityOf } from "./Bind.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
-import { connectToFirst, connectToName, elsewhere } from "./ConnectAttempts.ts"
+import { connectToName, connectToSocket, elsewhere } from "./ConnectAttempts.ts"
 import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import * as SharedReads from "./SharedReads.ts"
@@ -49,7 +49,8 @@ const connectWith = (
         restore(
           asyncAtMost<net.Socket, ConnectFailed>(
             limits.connectDeadline,
-            () => connectFailed(address, "ETIMEDOUT"),
+            // A Unix socket has no network in which a connection could get lost.
+            () => connectFailed(address, address._tag === "Unix" ? queueFull : "ETIMEDOUT"),
             (resume) => {
               cancel = attempt(address, options, sharesReads, (result) =>
                 resume(
@@ -129,9 +130,8 @@ const attempt = (
 ): (() => void) => {
   const reads = sharesReads ? SharedReads.connecting : {}
   return address._tag === "Unix"
-    ? connectToFirst(
-        [unix(address.path).path],
-        (path) => net.connect({ path, ...socketOptions, ...reads }).pause(),
+    ? connectToSocket(
+        () => net.connect({ path: unix(address.path).path, ...socketOptions, ...reads }).pause(),
         done
       )
     : connectToName(
@@ -254,6 +254,9 @@ const formatOf = (address: string, port: number): string => {
 /** Converts an IPv4-mapped IPv6 address to IPv4. */
 const unmapped = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/, "")
 
+/** The code with which connecting to a Unix socket fails while its queue of connections is full. */
+const queueFull = "EAGAIN"
+
 const failures: Readonly<Record<string, ConnectFailure>> = {
   ECONNREFUSED: "refused",
   ETIMEDOUT: "timeout",
@@ -265,6 +268,7 @@ const failures: Readonly<Record<string, ConnectFailure>> = {
   ENOENT: "no such socket",
   ENOTSOCK: "no such socket",
   ENAMETOOLONG: "no possible socket",
+  [queueFull]: "queue full",
   [elsewhere]: "elsewhere",
   EACCES: "permission",
   EPERM: "permission"

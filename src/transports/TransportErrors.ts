@@ -26,6 +26,7 @@ export type ConnectFailure =
   | "no such name"
   | "no such socket"
   | "no possible socket"
+  | "queue full"
   | "permission"
   | "inherited"
   | "elsewhere"
@@ -55,6 +56,7 @@ const connectSentences: Readonly<Record<ConnectFailure, string>> = {
   "no such socket": "no socket at that path; is the server running?",
   "no possible socket":
     "no socket can have this path; use a shorter one, or one relative to the working directory",
+  "queue full": "the server accepts no connections; it may be suspended or overloaded",
   permission: "permission denied; check the permissions of the socket and its folder",
   inherited: "an inherited socket can only listen; give an address to connect to",
   elsewhere: "the name resolves to another host, and only loopback addresses are allowed",

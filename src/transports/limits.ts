@@ -22,6 +22,8 @@ export const limits = {
   connectDeadline: "10 seconds",
   /** Milliseconds after which the next address of a name is tried (RFC 8305 section 5). */
   connectAttemptMillis: 250,
+  /** Milliseconds between attempts to reach a Unix socket whose queue of connections is full. */
+  fullQueuePauseMillis: 50,
   /** Most addresses of one name that are tried. */
   connectAddresses: 16,
   /**

@@ -12,6 +12,7 @@ import {
   type HandshakeResult
 } from "../../src/channel/Handshake.ts"
 import { limits } from "../../src/channel/limits.ts"
+import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import { alice, initiatorKeys, equalBytes, serverKeys, suiteOf } from "./rig.ts"
 
@@ -55,7 +56,7 @@ const shaken = (
   for (const bytes of toServer.splice(0)) far.push(bytes)
   for (const bytes of toClient.splice(0)) near.push(bytes)
   const state = near.result()
-  const session = typeof state === "string" ? state : finish(client.suite, state)
+  const session = state instanceof HandshakeState ? finish(client.suite, state) : String(state)
   if (typeof session !== "string") far.push(session.preface)
   return { client: session, server: far.result() }
 }

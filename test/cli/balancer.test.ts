@@ -99,10 +99,10 @@ describe("a first connection to a dead server", () => {
     giveKey(box)
     const balanced = await balancer(box, atFirstByte, 9, "nowhere")
     const { code, stderr } = await box.run(["send", "x", "--to", balanced.address])
-    expect([code, balanced.came]).toEqual([4, 1])
+    expect([code, balanced.came]).toEqual([5, 1])
     expect(stderr).toBe(
-      `sealwire: ${balanced.address} did not complete the handshake (it closed the connection); probable causes: the server has another ` +
-        "shared key; it requires an identity (--identity) instead of a shared key; it has another --name\n"
+      `sealwire: ${balanced.address} closed the connection sooner than a server that refuses a client (it closed the connection); ` +
+        "it may be stopping or full, or a proxy without its server; try again\n"
     )
   })
 
@@ -110,8 +110,8 @@ describe("a first connection to a dead server", () => {
     giveKey(box)
     const balanced = await balancer(box, atFirstByte, Infinity, "nowhere")
     const { code, stderr } = await box.run(["send", "x", "--to", balanced.address, "--retry", "1s"])
-    expect(code).toBe(4)
-    expect(stderr).toMatch(/did not complete the handshake \(it closed the connection\)[^\n]*\n$/)
+    expect(code).toBe(5)
+    expect(stderr).toMatch(/closed the connection sooner than a server that refuses[^\n]*\n$/)
     expect(balanced.came).toBeGreaterThan(1)
   })
 

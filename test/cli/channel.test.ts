@@ -58,6 +58,17 @@ describe("a shared key", () => {
     ])
   })
 
+  it("sends nothing for an empty pipe, says so, and does not connect", async ({ box }) => {
+    const nowhere = ["--to", "127.0.0.1:1"]
+    const { code, stdout, stderr } = await box.run(["send", "--json", ...nowhere], { stdin: "" })
+    expect([code, stderr]).toEqual([0, "sealwire: standard input is empty; nothing is sent\n"])
+    expect(eventsOf(stdout)).toMatchObject([{ event: "messages-delivered", messages: 0 }])
+    // Asked for by name, standard input is a message, even without a byte.
+    const server = await serve(box)
+    expect((await box.run(["send", "-", "--to", server.address], { stdin: "" })).code).toBe(0)
+    expect(messagesOf(server)).toMatchObject([{ text: "", bytes: 0 }])
+  })
+
   it("is never created by the client", async ({ box }) => {
     const result = await box.run(["send", "--to", "127.0.0.1:1"])
     expect(result.code).toBe(3)
@@ -104,7 +115,7 @@ describe("a shared key", () => {
     const result = await send(box, server, "--key", "./other.key")
     expect(result.code).toBe(4)
     expect(result.stderr).toBe(
-      `sealwire: ${server.address} did not complete the handshake (it closed the connection); probable causes: the server has another shared key; ` +
+      `sealwire: ${server.address} refused the handshake (it closed the connection); its log has the reason; probable causes: it has another shared key; ` +
         "it requires an identity (--identity) instead of a shared key; it has another --name\n"
     )
     await server.until("the refusal", (it) => refusals(it).length === 1)

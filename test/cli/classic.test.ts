@@ -235,8 +235,14 @@ describe("the message", () => {
     expect(await sentBy(box, ["-"], { stdin: "" })).toBe("")
   })
 
-  it("is Hello Server! for an empty pipe", async ({ box }) => {
-    expect(await sentBy(box, [], { stdin: "" })).toBe("Hello Server!")
+  it("is none for an empty pipe", async ({ box }) => {
+    const server = await box.serve()
+    const { code, stdout, stderr } = await box.send(server, ["--json"], { stdin: "" })
+    expect([code, stdout.toString(), stderr]).toEqual([
+      0,
+      "",
+      "sealwire: standard input is empty; nothing is sent\n"
+    ])
   })
 
   it("is Hello Server! for /dev/null", async ({ box }) => {

@@ -416,7 +416,7 @@ describe("several shared keys", () => {
     const wrong = await sendWith("first")
     expect([
       wrong.code,
-      wrong.stderr.includes("probable causes: the server has another shared key; ")
+      wrong.stderr.includes("probable causes: it has another shared key; ")
     ]).toEqual([4, true])
     expect(messagesOf(server)).toMatchObject([{ text: "backup", peer: "alice", suite: "IKpsk2" }])
 

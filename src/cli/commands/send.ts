@@ -51,7 +51,7 @@ export const send = commandSpec(
     messages: Args.text({ name: "MESSAGE" }).pipe(
       Args.repeated,
       Args.withDescription(
-        'Messages; - reads one from standard input. Default: piped input, else "Hello Server!".'
+        'Messages; - reads one from standard input. Default: piped input, none if it is empty; without a pipe "Hello Server!".'
       )
     ),
     lines: Options.boolean("lines").pipe(
@@ -95,7 +95,8 @@ export const send = commandSpec(
       const destination =
         outbox === undefined ? named : yield* outbox.destination(flags, texts?.length === 0)
       const address = Address.format((destination ?? named).to)
-      if (destination === undefined)
+      const isEmpty = outbox === undefined && texts?.length === 0
+      if (destination === undefined || isEmpty)
         return yield* emit(Event.MessagesDelivered({ address, messages: 0, bytes: 0, suite: "" }))
       const server = yield* ServerFlags.prepare({ ...flags, ...destination }, emit)
       const delivery = new Delivery({ replies: reply })

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { HandshakeFailed } from "../../channel/ChannelErrors.ts"
+import type { HandshakeFailure } from "../../channel/HandshakeFailure.ts"
 import type { KeyLoadError } from "../../keys/KeyErrors.ts"
 import { Identity, SharedKey, type KeyKind } from "../../keys/KeyKind.ts"
 import type { KeyPair } from "../../keys/KeyPair.ts"
@@ -113,7 +114,7 @@ export const prepare = (
   })
 }
 
-/** Connects as the library does; a refused shared key gets a hint with the flags to look at. */
+/** Connects as the library does; a failed handshake gets a hint with the flags to look at. */
 export const connect = <C, A, E1, E2>(
   server: ServerConnection.ServerConnection,
   open: (
@@ -122,18 +123,49 @@ export const connect = <C, A, E1, E2>(
   use: (opened: C) => Effect.Effect<A, E2>
 ): Effect.Effect<A, ServerConnection.ConnectError | E1 | E2, Transport> =>
   Effect.mapError(ServerConnection.connect(server, open, use), (error) =>
-    error instanceof HandshakeFailed && server.credentials !== "identity"
-      ? new HandshakeFailed({ ...error, hint: refusedHint(server.credentials) })
-      : error
+    error instanceof HandshakeFailed ? withHint(error, server) : error
   )
 
-/** The probable causes of a refused shared key, the most probable first. */
-const refusedHint = (credentials: "sharedKey" | "both"): string =>
-  "probable causes: the server has another shared key; " +
-  (credentials === "both"
-    ? "it requires no shared key with an identity, or does not authorize this identity; "
-    : "it requires an identity (--identity) instead of a shared key; ") +
-  "it has another --name"
+const withHint = (
+  error: HandshakeFailed,
+  server: ServerConnection.ServerConnection
+): HandshakeFailed => {
+  const causes = error.failure === undefined ? [] : (probableCauses[error.failure]?.(server) ?? [])
+  return causes.length === 0
+    ? error
+    : new HandshakeFailed({
+        ...error,
+        hint: `its log has the reason; probable causes: ${causes.join("; ")}`
+      })
+}
+
+/** The probable causes of a failure, the most probable first, with the flags to look at. */
+const probableCauses: Partial<
+  Record<HandshakeFailure, (server: ServerConnection.ServerConnection) => ReadonlyArray<string>>
+> = {
+  refused: (server) => [...ofKeys(server), "it has another --name"],
+  "key refused": (server) => ofKeys(server),
+  undecipherable: ({ credentials }) => [
+    "it has another --name",
+    ...(credentials === "identity" ? [] : ["it has another shared key"])
+  ]
+}
+
+const ofKeys = ({
+  credentials,
+  own: { identity }
+}: ServerConnection.ServerConnection): ReadonlyArray<string> => [
+  ...(credentials === "identity" ? [] : ["it has another shared key"]),
+  ...(identity === undefined
+    ? ["it requires an identity (--identity) instead of a shared key"]
+    : [
+        `it does not authorize your key ${PublicKey.fingerprint(identity.publicKey)}, or not from here ` +
+          `(there: sealwire peers add NAME ${PublicKey.encode(identity.publicKey)})`,
+        credentials === "both"
+          ? "it requires no shared key with an identity"
+          : "it requires a shared key as well (--key)"
+      ])
+]
 
 /** Loads the identity. If only a pinned key requires it, the error names both remedies. */
 const identityFor = (

@@ -20,7 +20,8 @@ export const originText = "Hello Server!"
 
 /**
  * The messages that the arguments give. `-` stands for standard input. Without arguments: piped
- * input as one message, or `fallback` if nothing is piped in. A message has at most `maxBytes`.
+ * input as one message, none if it is empty, or `fallback` if there is no pipe. A message has at
+ * most `maxBytes`.
  */
 export const readMessages = (
   args: ReadonlyArray<string>,
@@ -34,7 +35,10 @@ export const readMessages = (
       )
     if (!(yield* isPiped)) return fallback
     const text = yield* readAll(maxBytes)
-    return text.length === 0 ? fallback : [text]
+    if (text.length > 0) return [text]
+    // A program that has found nothing did not ask for the default message.
+    yield* Effect.logInfo("standard input is empty; nothing is sent")
+    return []
   })
 
 /** True if standard input is a pipe, a file or a socket; false for a terminal and /dev/null. */

@@ -21,12 +21,19 @@ export class PairingFailed extends Data.TaggedError("PairingFailed")<{
   }
 }
 
-/** At the joining side: the host closed the connection during the handshake. */
+/** At the joining side: the host closed the connection during the handshake, or did not answer. */
 export class PairingRefused extends Data.TaggedError("PairingRefused")<{
   readonly address: string
   readonly reason: string
+  /** True if it did not answer, which is no refusal. */
+  readonly isUnanswered: boolean
 }> {
   override get message(): string {
+    if (this.isUnanswered)
+      return (
+        `${shown(this.address)} did not answer (${this.reason}); ` +
+        `check that a pairing host listens there, and pair again with a new code`
+      )
     return (
       `${shown(this.address)} refused the code (${this.reason}): it was wrong, used or expired, ` +
       `or no pairing host listens there; pair again with a new code`
@@ -83,7 +90,11 @@ export const fromChannelError =
       case "ChannelTampered":
         return error
       case "HandshakeFailed":
-        return new PairingRefused({ address: peer, reason: error.reason })
+        return new PairingRefused({
+          address: peer,
+          reason: error.reason,
+          isUnanswered: error.failure === "unanswered"
+        })
       case "StreamTruncated":
         return new PairingBroken({ peer, detail: error.code })
       case "ChannelClosed":

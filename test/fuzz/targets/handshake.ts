@@ -1,5 +1,6 @@
 // A whole handshake of which one message is changed: no change may lead to a session.
 import { finish, initiate, respond, type ServerKeys } from "../../../src/channel/Handshake.ts"
+import { ForeignAnswer } from "../../../src/channel/HandshakeFailure.ts"
 import { allSuites } from "../../../src/channel/Suite.ts"
 import { alice, psk, server } from "../fixed.ts"
 import { check, outcomeOf, type Target } from "../Target.ts"
@@ -64,7 +65,7 @@ export const handshake: Target = {
       return `message ${changed % 4} of ${suite.name} refused`
     }
 
-    const asked = client.next(new Uint8Array(0))
+    let asked = client.next(new Uint8Array(0))
     let step = responder.next(new Uint8Array(0))
     while (step.done !== true && toClient.length === 0) {
       const bytes = take(toServer, step.value)
@@ -73,10 +74,14 @@ export const handshake: Target = {
     }
     if (step.done === true && typeof step.value === "string")
       return `${isRefused()}: ${outcomeOf(step.value)}`
-    const answer = take(toClient, asked.value as number)
-    if (answer === undefined) return isRefused()
-    const state = client.next(answer).value
-    if (typeof state !== "object") return `${isRefused()}: ${outcomeOf(String(state))}`
+    while (asked.done !== true) {
+      const answer = take(toClient, asked.value)
+      if (answer === undefined) return isRefused()
+      asked = client.next(answer)
+    }
+    const state = asked.value
+    if (state instanceof ForeignAnswer) return `${isRefused()}: ${outcomeOf(state.reason)}`
+    if (typeof state === "string") return `${isRefused()}: ${outcomeOf(state)}`
     const near = finish(suite, state)
     if (typeof near === "string") return `${isRefused()}: ${outcomeOf(near)}`
     if (step.done !== true) {

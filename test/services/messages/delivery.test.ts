@@ -473,7 +473,7 @@ describe("an error is retried", () => {
       expect(yield* tries(fails(handshake), true)).toBe(1)
       expect(yield* tries(standing(handshake), true)).toBe(1)
       // No server has refused the key.
-      const passing = new HandshakeFailed({ peer, reason: "closed", transient: true })
+      const passing = new HandshakeFailed({ peer, reason: "closed", failure: "closed early" })
       expect(yield* tries(fails(passing), false)).toBe(1)
       expect(yield* tries(fails(passing), true)).toBeGreaterThan(5)
     })

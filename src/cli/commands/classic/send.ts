@@ -29,7 +29,7 @@ export const classicSend = commandSpec(
     message: Args.text({ name: "MESSAGE" }).pipe(
       Args.optional,
       Args.withDescription(
-        `Message; - reads standard input. Default: piped input, else "${input.originText}".`
+        `Message; - reads standard input. Default: piped input, none if it is empty; without a pipe "${input.originText}".`
       )
     ),
     to: options.address("to", "Address of the server."),
@@ -46,10 +46,8 @@ export const classicSend = commandSpec(
   ({ message, to, key, cipher, anyLength, wire, json }) =>
     Effect.gen(function* () {
       const report = yield* Report
-      const [text = Buffer.alloc(0)] = yield* input.readMessages(
-        Option.toArray(message),
-        Classic.limits.messageBytes
-      )
+      const [text] = yield* input.readMessages(Option.toArray(message), Classic.limits.messageBytes)
+      if (text === undefined) return
       const sent = yield* Classic.send({ address: to, text, anyLength })
       yield* report.emit(
         Event.ClassicMessageSent({
