@@ -73,8 +73,8 @@ describe("parse", () => {
     "host/path:80": generic,
     "./db.sock": "for a socket path write unix:./db.sock",
     "db.sock": "for a socket path write unix:db.sock",
-    "unix:": "write the path of the socket after unix:",
-    "unix:a\0b": "write the path of the socket after unix:",
+    "unix:": "write the path of the socket",
+    "unix:a\0b": "write the path of the socket",
     [`unix:${"x".repeat(longest + 1)}`]: `a socket path has at most ${longest} bytes`,
     // The limit counts bytes, not characters.
     [`/${"é".repeat(longest / 2)}x`]: `a socket path has at most ${longest} bytes`
