@@ -113,8 +113,9 @@ export const layerInbox: Layer.Layer<never, never, InboxMessages> = Layer.scoped
     const { depth } = yield* InboxMessages
     const measure = Effect.match(depth, {
       onFailure: () => inboxMetrics.readable.set(0),
-      onSuccess: ({ messages, oldest }) => {
+      onSuccess: ({ messages, oldest, dead }) => {
         inboxMetrics.readable.set(1)
+        inboxMetrics.dead.set(dead)
         inboxMetrics.messages.set(messages)
         inboxMetrics.oldest.set(oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1000)
       }
@@ -126,6 +127,7 @@ export const layerInbox: Layer.Layer<never, never, InboxMessages> = Layer.scoped
 /** An `on` handler for `Server.serve` that logs each event with its fields. */
 export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$match({
   Listening: ({ address }) => Effect.logInfo(`listening on ${Address.format(address)}`),
+  Stopping: () => Effect.logInfo("stopping"),
   SessionStarted: ({ sender: { peer, from, suite }, service }) =>
     Effect.annotateLogs(Effect.logInfo("session started"), { peer, from, suite, service }),
   SessionEnded: ({ sender: { peer, from }, service, counted, error }) =>

@@ -94,6 +94,7 @@ export const sessionCounter = <Name extends string>(
 
 /** The metrics of the server itself. */
 export const metrics = {
+  up: gauge("sealwire_up", "1 if it can do its work, 0 if not; label reason: why not."),
   startTime: gauge("sealwire_start_time_seconds", "Start time of the server, since 1970."),
   sessions: gauge("sealwire_sessions", "Sessions that are open."),
   halfOpen: gauge("sealwire_half_open_connections", "Connections whose handshake is not complete."),

@@ -43,6 +43,8 @@ export type ServerEvent = Data.TaggedEnum<{
     /** Returns the number of connections whose handshake is not complete. */
     readonly halfOpen: () => number
   }
+  /** The server accepts no more connections, and waits for open sessions. */
+  Stopping: {}
   /** `counted` is live: it changes while the session goes on. */
   SessionStarted: {
     readonly sender: RemotePeer
@@ -139,6 +141,8 @@ export const serve = (
       halfOpenPerSource: channelLimits.halfOpenPerSource
     })
     yield* options.on(ServerEvent.Listening(listener))
+    // Before the listener's finalizer, which waits for open sessions.
+    yield* Effect.addFinalizer(() => options.on(ServerEvent.Stopping()))
     return yield* Effect.never
   }).pipe(Effect.scoped)
 

@@ -168,7 +168,10 @@ describe("metrics", () => {
     expect(
       text
         .split("\n")
-        .filter((line) => line !== "" && !/^(# (HELP|TYPE) )?sealwire_[a-z_]+ /.test(line))
+        .filter(
+          (line) =>
+            line !== "" && !/^(# (HELP|TYPE) )?sealwire_[a-z_]+(\{reason="ready"\})? /.test(line)
+        )
     ).toEqual([])
     expect((await get("/"))[0]).toBe(404)
     // DNS rebinding: a foreign host name that resolves to loopback.
@@ -185,7 +188,7 @@ describe("metrics", () => {
     const { code, stderr } = await box.run(["serve", "--metrics", "0.0.0.0:9100"])
     expect([code, stderr]).toEqual([
       2,
-      "sealwire: --metrics: metrics are not encrypted; use a loopback address, such as :9100; see: sealwire serve --help\n"
+      "sealwire: --metrics: metrics are not encrypted; use a loopback address, such as :9100, or add --unsafe-metrics-to-anyone; see: sealwire serve --help\n"
     ])
   })
 })

@@ -25,6 +25,7 @@ import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as Forwards from "../connection/Forwards.ts"
 import * as InboxAt from "../connection/InboxAt.ts"
 import * as options from "../arguments/options.ts"
+import * as ReadyParts from "../connection/ReadyParts.ts"
 import { Report } from "../output/Report.ts"
 import { connectionRefusals, type RefusedConnection } from "../output/refusals.ts"
 import * as ServerIdentities from "../connection/ServerIdentities.ts"
@@ -109,6 +110,8 @@ export const serve = commandSpec(
       const emit = (event: Event) => report.emit(event, mode)
       // First: a SIGHUP during startup must not end the server, with or without authorized peers.
       const hangUps = yield* AuthorizedPeers.hangUps
+      // Before anything is created.
+      yield* Control.metricsAddress(flags)
       const tunnels = yield* Forwards.services(flags)
       const identities = yield* ServerIdentities.load(flags, {
         isNeeded: Option.isSome(authorized),
@@ -141,13 +144,15 @@ export const serve = commandSpec(
       const messages =
         inboxContext === undefined ? [] : [messageService(Context.get(inboxContext, Inbox))]
       const status = new Status()
-      yield* Control.open(
-        flags,
-        Effect.map(
-          inboxContext === undefined ? Effect.succeed(undefined) : InboxAt.inboxDepth(inboxContext),
-          (depth) => status.snapshot(depth)
-        )
-      )
+      const readiness = ReadyParts.readiness(1)
+      for (const part of inboxContext === undefined ? [] : ReadyParts.inbox(inboxContext))
+        readiness.add(part)
+      if (Option.isSome(files)) readiness.add(ReadyParts.files(files.value))
+      yield* Control.open(flags, {
+        status,
+        readiness,
+        ...(inboxContext === undefined ? {} : { inbox: InboxAt.inboxDepth(inboxContext) })
+      })
       const onEvent = reportEvents(emit, identities, suites, yield* connectionRefusals(emit))
       yield* Server.serve({
         address: listen,
@@ -175,6 +180,7 @@ export const serve = commandSpec(
         services: [...messages, ...others],
         on: (event) => {
           status.record(event, Address.format)
+          readiness.record(event)
           return onEvent(event)
         }
       })
@@ -234,6 +240,7 @@ const reportEvents = (
           })
         )
       ),
+    Stopping: () => Effect.void,
     SessionStarted: (started) => emit(Event.SessionStarted(started)),
     SessionEnded: ({ error, ...ended }) =>
       emit(

@@ -12,6 +12,7 @@ import { Transport } from "../../transports/index.ts"
 import * as Control from "../connection/Control.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
+import * as ReadyParts from "../connection/ReadyParts.ts"
 import * as ServerFlags from "../connection/ServerFlags.ts"
 import { Report } from "../output/Report.ts"
 import {
@@ -109,7 +110,7 @@ export const tunnel = commandSpec(
   (flags) => run([flags]),
   {
     table: "tunnel",
-    sharedOptions: ["control", "metrics", "json"],
+    sharedOptions: ["control", "metrics", "unsafe-metrics-to-anyone", "json"],
     validate: (all) => validate(all),
     run: (all: ReadonlyArray<Flags>) => run(all)
   }
@@ -122,6 +123,7 @@ const validate = (
   Effect.gen(function* () {
     const addresses = new Set<string>()
     for (const { listen, ...flags } of all) {
+      yield* Control.metricsAddress(flags)
       if (listen !== stdio && isExposed(listen, flags)) return yield* exposedError(listen)
       const address = listen === stdio ? stdio : Address.format(listen)
       // Port 0 stands for a different port each time.
@@ -142,15 +144,13 @@ const run = (all: ReadonlyArray<Flags>) =>
     const emit = (event: Event) =>
       report.emit(event, { json: first.json, wire: false, exact: false })
     const status = new Status()
-    yield* Control.open(
-      first,
-      Effect.sync(() => status.snapshot(undefined))
-    )
+    const readiness = ReadyParts.readiness(all.filter(({ listen }) => listen !== stdio).length)
+    yield* Control.open(first, { status, readiness })
     yield* Effect.all(
       all.map(({ listen, ...flags }) =>
         listen === stdio
           ? forwardStdio(flags, emit, flags.idle)
-          : forwardListener({ ...flags, listen }, status, emit)
+          : forwardListener({ ...flags, listen }, { status, readiness }, emit)
       ),
       { concurrency: "unbounded", discard: true }
     )

@@ -1,6 +1,7 @@
-// The status of a running server: a Unix socket for `sealwire status`, and HTTP for Prometheus.
-import { createServer } from "node:http"
+// The status of a running server: a Unix socket for `sealwire status`, and HTTP for balancers and
+// Prometheus.
 import * as Options from "@effect/cli/Options"
+import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -9,22 +10,32 @@ import * as Printable from "../../bytes/Printable.ts"
 import type { Address } from "../../transports/Address.ts"
 import * as Addresses from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
-import { ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
+import type { ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
 import * as shared from "../arguments/options.ts"
-import { formatMetrics, type Snapshot } from "../output/Status.ts"
+import type { Snapshot, Status } from "../output/Status.ts"
+import * as HttpPages from "./HttpPages.ts"
+import type { Readiness } from "./ReadyParts.ts"
 
 type Tcp = Extract<Address, { readonly _tag: "Tcp" }>
 
+const unsafe = "unsafe-metrics-to-anyone"
+
 /** Metrics reveal the amount of traffic, without encryption: only this machine may read them. */
-const onLoopback = (address: Option.Option<Address>) =>
-  Option.match(address, {
+export const metricsAddress = ({
+  metrics,
+  unsafeMetricsToAnyone
+}: Pick<Flags, "metrics" | "unsafeMetricsToAnyone">): Effect.Effect<
+  Option.Option<Tcp>,
+  ValidationError.ValidationError
+> =>
+  Option.match(metrics, {
     onNone: () => Effect.succeed(Option.none<Tcp>()),
     onSome: (at) =>
-      at._tag === "Tcp" && Addresses.isLoopback(at)
+      at._tag === "Tcp" && (unsafeMetricsToAnyone || Addresses.isLoopback(at))
         ? Effect.succeed(Option.some(at))
         : shared.optionError(
             "metrics",
-            "metrics are not encrypted; use a loopback address, such as :9100"
+            `metrics are not encrypted; use a loopback address, such as :9100, or add --${unsafe}`
           )
   })
 
@@ -42,28 +53,48 @@ export const options = {
       "Path of the control socket for sealwire status; created with mode 0600."
     )
   ),
-  metrics: shared
-    .optionalAddress(
-      "metrics",
-      "Serve Prometheus metrics at /metrics, and /health, over plain HTTP on a loopback address."
+  metrics: shared.optionalAddress(
+    "metrics",
+    "Serve Prometheus metrics at /metrics, and /ready and /health, over plain HTTP on a loopback address."
+  ),
+  unsafeMetricsToAnyone: Options.boolean(unsafe).pipe(
+    Options.withDescription(
+      "Allow an address for --metrics that other machines can reach: anyone there reads the amount of traffic, unencrypted."
     )
-    .pipe(Options.mapEffect(onLoopback))
+  )
+}
+
+export interface Flags {
+  readonly control: Option.Option<Address>
+  readonly metrics: Option.Option<Address>
+  readonly unsafeMetricsToAnyone: boolean
+}
+
+/** What the control socket and the pages show. */
+export interface Sources {
+  readonly status: Status
+  readonly readiness: Readiness
+  /** The depth of the inbox, if there is one. */
+  readonly inbox?: Effect.Effect<Snapshot["inbox"]>
 }
 
 /** Opens the control socket and the metrics address that the options name. */
 export const open = (
-  {
-    control,
-    metrics: at
-  }: { readonly control: Option.Option<Address>; readonly metrics: Option.Option<Tcp> },
-  snapshot: Effect.Effect<Snapshot>
-): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
+  { control, ...flags }: Flags,
+  { status, readiness, inbox = Effect.succeed(undefined) }: Sources
+): Effect.Effect<void, PortInUse | ListenFailed | ValidationError.ValidationError, Scope.Scope> =>
   Effect.gen(function* () {
+    const at = yield* metricsAddress(flags)
+    const notReady = yield* readiness.make
+    const snapshot = Effect.map(
+      Effect.all([inbox, notReady], { concurrency: "unbounded" }),
+      (found) => status.snapshot(...found)
+    )
     if (Option.isSome(control)) yield* serveControl(control.value, snapshot)
-    if (Option.isSome(at)) yield* serveMetrics(at.value, snapshot)
+    if (Option.isSome(at)) yield* HttpPages.serve(at.value, { snapshot, notReady })
   })
 
-/** Connections at a time, to either address. */
+/** Connections at a time to the control socket. */
 const maxConnections = 16
 
 /** Sends each connection one snapshot as a line of JSON. Mode 0600: only this user connects. */
@@ -79,61 +110,5 @@ const serveControl = (
           connection.write(Buffer.from(`${Printable.json(current)}\n`))
         ).pipe(Effect.zipRight(connection.end), Effect.ignore),
       { connections: maxConnections }
-    )
-  )
-
-const pages: Readonly<Record<string, (snapshot: Snapshot) => string>> = {
-  "/metrics": formatMetrics,
-  "/health": () => "ok\n"
-}
-
-/** Serves `/metrics` for Prometheus and `/health` over plain HTTP. */
-const serveMetrics = (
-  address: Tcp,
-  snapshot: Effect.Effect<Snapshot>
-): Effect.Effect<void, PortInUse | ListenFailed, Scope.Scope> =>
-  Effect.asVoid(
-    Effect.acquireRelease(
-      Effect.async<ReturnType<typeof createServer>, PortInUse | ListenFailed>((resume) => {
-        const server = createServer(
-          { requestTimeout: 5000 },
-          ({ method, url, headers }, response) => {
-            // DNS rebinding: a web page whose host name resolves to loopback must not read metrics.
-            const host = (headers.host ?? "").replace(/:\d+$/, "")
-            if (host !== "localhost" && !Addresses.isLoopbackHost(host.replace(/^\[|\]$/g, "")))
-              return void response.writeHead(403).end()
-            const page = pages[url ?? ""]
-            if (page === undefined || (method !== "GET" && method !== "HEAD"))
-              return void response.writeHead(404).end()
-            Effect.runCallback(Effect.map(snapshot, page), {
-              onExit: (exit) =>
-                exit._tag === "Failure"
-                  ? response.writeHead(500).end()
-                  : response
-                      .writeHead(200, {
-                        "content-type": "text/plain; version=0.0.4; charset=utf-8"
-                      })
-                      .end(exit.value)
-            })
-          }
-        )
-        server.maxConnections = maxConnections
-        server.once("error", ({ code = "" }: NodeJS.ErrnoException) => {
-          const at = Addresses.format(address)
-          resume(
-            code === "EADDRINUSE"
-              ? new PortInUse({ address: at })
-              : new ListenFailed({ address: at, detail: code })
-          )
-        })
-        server.listen({ host: address.host, port: address.port }, () =>
-          resume(Effect.succeed(server))
-        )
-      }),
-      (server) =>
-        Effect.sync(() => {
-          server.close()
-          server.closeAllConnections()
-        })
     )
   )

@@ -23,11 +23,12 @@ import * as Address from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import * as Stdio from "../../transports/Stdio.ts"
 import { optionError } from "../arguments/options.ts"
+import type * as Control from "./Control.ts"
+import * as ReadyParts from "./ReadyParts.ts"
 import * as ServerFlags from "./ServerFlags.ts"
 import { OutputFailed } from "../output/Report.ts"
 import * as standardOutput from "../output/standardOutput.ts"
 import { connectionRefusals, type RefusedConnection } from "../output/refusals.ts"
-import type { Status } from "../output/Status.ts"
 import { Event } from "../output/events/index.ts"
 
 export interface Flags extends ServerFlags.Flags {
@@ -127,7 +128,11 @@ export const exposedError = (address: Address.Address) =>
  * Listens, and forwards each connection, until interrupted. Fails if the first attempt to reach the
  * server fails with an error that retrying cannot resolve.
  */
-export const forwardListener = (flags: ListenFlags, status: Status, emit: Emit) =>
+export const forwardListener = (
+  flags: ListenFlags,
+  { status, readiness }: Pick<Control.Sources, "status" | "readiness">,
+  emit: Emit
+) =>
   Effect.gen(function* () {
     const { target, pool: size } = flags
     const to = Address.format(flags.to)
@@ -143,6 +148,7 @@ export const forwardListener = (flags: ListenFlags, status: Status, emit: Emit) 
           : Effect.void,
       onAvailable: () => emit(Event.TunnelReconnected({ to, target }))
     })
+    readiness.add(ReadyParts.tunnel(target, pool))
     yield* Effect.catchIf(
       pool.firstAttempt,
       (error) => isTransient(error, false),
@@ -150,7 +156,11 @@ export const forwardListener = (flags: ListenFlags, status: Status, emit: Emit) 
     )
     started = true
 
-    const record = (event: ServerEvent) => Effect.sync(() => status.record(event, Address.format))
+    const record = (event: ServerEvent) =>
+      Effect.sync(() => {
+        status.record(event, Address.format)
+        readiness.record(event)
+      })
     const listener = yield* listen({
       address: flags.listen,
       pool,
@@ -165,6 +175,8 @@ export const forwardListener = (flags: ListenFlags, status: Status, emit: Emit) 
     })
     if (isExposed(listener.boundAddress, flags)) return yield* exposedError(listener.boundAddress)
     yield* record(ServerEvent.Listening(listener))
+    // Before the listener's finalizer, which waits for open connections.
+    yield* Effect.addFinalizer(() => record(ServerEvent.Stopping()))
     yield* emit(
       Event.TunnelListening({
         listen: Address.format(listener.address),

@@ -3,6 +3,7 @@ import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
 import { metrics, targetedServices } from "../../services/builtin/index.ts"
+import type { NotReady } from "../../services/Readiness.ts"
 import type { Metric } from "../../services/Metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
 import type { Counters, RemotePeer } from "../../services/Service.ts"
@@ -42,6 +43,8 @@ export interface Snapshot {
   readonly inbox?:
     | { readonly messages: number; readonly oldest?: number; readonly dead: number }
     | { readonly fault: string }
+  /** Why it cannot do its work; empty when it is ready. */
+  readonly notReady: ReadonlyArray<NotReady<string>>
 }
 
 interface OpenSession {
@@ -73,6 +76,8 @@ export class Status {
         ].join(", ")
         this.#halfOpen = event.halfOpen
         return
+      case "Stopping":
+        return
       case "SessionStarted":
         this.#total.sessions++
         this.#sessions.set(event.sender, {
@@ -92,7 +97,7 @@ export class Status {
     }
   }
 
-  snapshot(inbox: Snapshot["inbox"]): Snapshot {
+  snapshot(inbox: Snapshot["inbox"], notReady: Snapshot["notReady"] = []): Snapshot {
     return {
       pid: process.pid,
       address: this.#address,
@@ -104,7 +109,8 @@ export class Status {
       }),
       total: { ...this.#total },
       counted: this.#counted,
-      ...(inbox === undefined ? {} : { inbox })
+      ...(inbox === undefined ? {} : { inbox }),
+      notReady
     }
   }
 
@@ -129,7 +135,7 @@ const add = (one: Readonly<Counters>, other: Readonly<Counters>): Counters => {
 export const formatMetrics = (snapshot: Snapshot): string =>
   Object.entries(metrics)
     .map(([part, table]) => {
-      if (part === "server") return samples(serverRows(snapshot))
+      if (part === "server") return `${upSamples(snapshot)}${samples(serverRows(snapshot))}`
       if (part === "inbox") return samples(inboxRows(snapshot))
       return targetedServices.includes(part)
         ? targetSamples(part, table, snapshot)
@@ -139,6 +145,19 @@ export const formatMetrics = (snapshot: Snapshot): string =>
 
 type Table = Readonly<Record<string, Metric>>
 type Row = readonly [metric: Metric, value: number]
+
+/** One sample for each reason why the server is not ready: 0. Without one: 1, reason "ready". */
+const upSamples = ({ notReady }: Snapshot): string => {
+  const { up } = metrics.server
+  const reasons = [...new Set(notReady.map(({ reason }) => reason))]
+  const rows =
+    reasons.length === 0 ? [["ready", 1] as const] : reasons.map((reason) => [reason, 0] as const)
+  return [
+    headerOf(up),
+    ...rows.map(([reason, value]) => `${up.name}{reason="${reason}"} ${value}`),
+    ""
+  ].join("\n")
+}
 
 const serverRows = ({ since, halfOpen, sessions, total }: Snapshot): ReadonlyArray<Row> => {
   const { server } = metrics
@@ -198,9 +217,8 @@ const targetSamples = (name: string, table: Table, { counted }: Snapshot): strin
 /** Parses the answer of a control socket and escapes its texts; undefined for anything else. */
 export const parseSnapshot = (line: string): Snapshot | undefined => {
   try {
-    const { pid, address, since, at, halfOpen, sessions, total, counted, inbox } = JSON.parse(
-      line
-    ) as Snapshot
+    const { pid, address, since, at, halfOpen, sessions, total, counted, inbox, notReady } =
+      JSON.parse(line) as Snapshot
     return {
       pid: Number(pid),
       address: printable(address),
@@ -226,7 +244,12 @@ export const parseSnapshot = (line: string): Snapshot | undefined => {
       counted: Object.fromEntries(
         Object.entries(counted).map(([service, done]) => [printable(service), counts(done)])
       ),
-      ...(inbox === undefined ? {} : { inbox: inboxOf(inbox) })
+      ...(inbox === undefined ? {} : { inbox: inboxOf(inbox) }),
+      // A server of an earlier version does not say.
+      notReady: ((notReady as Snapshot["notReady"] | undefined) ?? []).map(({ reason, text }) => ({
+        reason: printable(reason),
+        text: printable(text)
+      }))
     }
   } catch {
     return undefined

@@ -51,11 +51,12 @@ const formatTable = (sessions: Snapshot["sessions"]): ReadonlyArray<string> => {
 
 /** Formats the status of a running server; with an earlier snapshot, the rate of messages since. */
 export const formatStatus = (now: Snapshot, before: Snapshot | undefined): string => {
-  const { address, pid, since, halfOpen, sessions, total, counted, inbox } = now
+  const { address, pid, since, halfOpen, sessions, total, counted, inbox, notReady } = now
   const rate = before === undefined ? "" : `, ${messageRate(now, before).toLocaleString("en-US")}/s`
   const messageBytes = plural(counted.message?.bytes ?? 0, "byte")
   return [
     `listening on ${address}, process ${pid}, since ${formatTime(since)}`,
+    ...notReady.map(({ text }) => `not ready: ${text}`),
     `messages: ${messagesOf(now).toLocaleString("en-US")} (${messageBytes}${rate})`,
     ...Object.entries(counted).flatMap(([service, counters]) =>
       service === "message" ? [] : [`${service}: ${formatCounters(counters)}`]

@@ -275,7 +275,8 @@ const transient: ReadonlyArray<readonly [code: string, reason: string]> = [
   ["SQLITE_NOMEM", "out of memory"]
 ]
 
-const refused = (code: string): InboxRefused => {
+/** Returns the error of an operation that failed with a code of SQLite. */
+export const refused = (code: string): InboxRefused => {
   const found = transient.find(([begin]) => code.startsWith(begin))
   if (found === undefined) return new InboxRefused({ reason: reasons[code] ?? code, retry: false })
   return new InboxRefused({

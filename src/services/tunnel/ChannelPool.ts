@@ -71,6 +71,11 @@ export interface ChannelPool<E> {
   readonly take: Effect.Effect<Lease, NoChannel>
   /** Waits for a new channel: for a connection whose ready channel was lost before its use. */
   readonly takeFresh: Effect.Effect<Lease, NoChannel>
+  /**
+   * Succeeds if the server offers channels now: one is ready, or a new one can be opened. Fails with
+   * the error of the last attempt. It takes at most `limits.checkTimeout`.
+   */
+  readonly check: Effect.Effect<void, E | ChannelError | NoChannel>
   /** The number of ready channels. */
   readonly ready: () => number
 }
@@ -91,6 +96,7 @@ export const make = <E extends SessionError, R>(
       firstAttempt: Deferred.await(pool.firstAttempt),
       take: pool.take(false),
       takeFresh: pool.take(true),
+      check: pool.check,
       ready: () => pool.ready
     }
   })
@@ -130,9 +136,11 @@ class PoolDriver<E extends SessionError, R> {
     this.#scheduleClockCheck()
   }
 
-  /** Gives up waiting after `takeTimeout`. */
-  take(fresh: boolean): Effect.Effect<Lease, NoChannel> {
-    const { takeTimeout = limits.takeTimeout } = this.#options
+  /** Gives up waiting after the timeout. Default: `takeTimeout`. */
+  take(
+    fresh: boolean,
+    takeTimeout: Duration.DurationInput = this.#options.takeTimeout ?? limits.takeTimeout
+  ): Effect.Effect<Lease, NoChannel> {
     return Effect.async((resume) => {
       const waiter = this.#nextWaiter++
       let lease: Lease | undefined
@@ -156,6 +164,18 @@ class PoolDriver<E extends SessionError, R> {
       })
     })
   }
+
+  /** A ready channel answers keepalives, so that its server is known to be there. */
+  readonly check: Effect.Effect<void, E | ChannelError | NoChannel> = Effect.suspend(() => {
+    const { lastError, size } = this.#state
+    if (this.ready > 0) return Effect.void
+    // A pool that keeps channels ready goes on trying by itself.
+    if (lastError !== undefined && size > 0) return Effect.fail(lastError)
+    return Effect.matchEffect(this.take(true, limits.checkTimeout), {
+      onFailure: (error) => Effect.fail(this.#state.lastError ?? error),
+      onSuccess: ({ release }) => Effect.sync(() => release(false))
+    })
+  })
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.#dispatch({ _tag: "ScopeClosed" })

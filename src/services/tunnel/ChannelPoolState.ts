@@ -20,6 +20,8 @@ export const limits = {
   refillMillis: 20,
   /** Longest wait of a connection for a channel. */
   takeTimeout: "10 seconds",
+  /** Longest wait of a check whether the server offers channels. */
+  checkTimeout: "1500 millis",
   /** Interval at which the wall clock is checked, in milliseconds. */
   clockCheckMillis: 5000,
   /** A larger step of the wall clock between two checks means that the machine was suspended. */

@@ -63,6 +63,7 @@ const serving = (handle: MessageService.HandleMessages) =>
         on: Server.ServerEvent.$match({
           Listening: ({ address }) => Effect.asVoid(Deferred.succeed(listening, address)),
           SessionStarted: () => Effect.sync(() => void (counted.standing++, counted.sessions++)),
+          Stopping: () => Effect.void,
           SessionEnded: () => Effect.sync(() => void counted.standing--),
           ConnectionRefused: () => Effect.void
         })
