@@ -245,6 +245,14 @@ describe("the check of the order", () => {
       "a confirmation first",
       [write, ...flush("f", 1), confirmed, naming, named, ...flush("d", 2)],
       ["/d/f was confirmed before it was named"]
+    ],
+    [
+      "no flush of the name of its folder",
+      [
+        { kind: "named", folder: "r", path: "/d" },
+        ...[write, ...flush("f", 1), naming, named, ...flush("d", 2), confirmed]
+      ],
+      ["/d/f was confirmed before the name of /d was flushed"]
     ]
   ])("%s", (_, events, violations) => expect(checkOrder(events).violations).toEqual(violations))
 })

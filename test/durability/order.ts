@@ -1,6 +1,8 @@
 // The order in which files become durable: content flushed, then named, then the folder flushed,
 // then confirmed.
 
+import path from "node:path"
+
 /** Something that happened on the disk, in the order in which it happened. */
 export type DiskEvent =
   /** Content changes: once when the call begins, and once when it has ended. */
@@ -68,6 +70,12 @@ export const checkOrder = (
         if (name === undefined) violations.push(`${event.path} was confirmed before it was named`)
         else if (changesOf(name.folder).flushed < name.change)
           violations.push(`${event.path} was confirmed before its folder was flushed`)
+        // So must be every folder that was made on the way to it.
+        for (let on = path.dirname(event.path); on !== path.dirname(on); on = path.dirname(on)) {
+          const made = names.get(on)
+          if (made !== undefined && changesOf(made.folder).flushed < made.change)
+            violations.push(`${event.path} was confirmed before the name of ${on} was flushed`)
+        }
       }
     }
   return { violations, confirmed }

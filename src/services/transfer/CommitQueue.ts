@@ -45,9 +45,18 @@ export class CommitQueue {
   /** For files whose names are taken. */
   readonly #buffers = new PieceBuffers(1)
 
-  /** Calls `onFailed` when the disk fails. */
-  constructor(onFailed: (cause: unknown, path: string) => Effect.Effect<void>) {
+  readonly #flushFolders: Effect.Effect<void, NodeJS.ErrnoException>
+
+  /**
+   * Calls `onFailed` when the disk fails. `flushFolders` flushes the names of the folders that were
+   * made for the files.
+   */
+  constructor(
+    onFailed: (cause: unknown, path: string) => Effect.Effect<void>,
+    flushFolders: Effect.Effect<void, NodeJS.ErrnoException>
+  ) {
     this.#onFailed = onFailed
+    this.#flushFolders = flushFolders
   }
 
   /** Waits while the queue is full. */
@@ -148,8 +157,9 @@ export class CommitQueue {
         ...named.map((file) => file.written.partial.directory),
         ...existing.map(({ directory }) => directory)
       ]
-      const [unwritten, unnamed, unflushed] = yield* Effect.all(
+      const [folders, unwritten, unnamed, unflushed] = yield* Effect.all(
         [
+          Effect.either(this.#flushFolders),
           flushEach(
             written.map(({ partial }) => partial),
             flushFile
@@ -157,17 +167,18 @@ export class CommitQueue {
           flushEach(new Set(directories), flushDirectory),
           flushEach(existing, ({ directory, name }) => flushFile({ directory, partialName: name }))
         ],
-        { concurrency: 3 }
+        { concurrency: 4 }
       )
+      const lost = folders._tag === "Left" ? folders.left : undefined
       for (const file of named) {
         const { partial } = file.written
-        const cause = unnamed.get(partial.directory)
+        const cause = lost ?? unnamed.get(partial.directory)
         partial[file.end]()
         if (cause === undefined) this.#receipts.push(file.receipt)
         else yield* this.#fail(file.written.index, file.written.entry.path.text, cause)
       }
       for (const file of existing) {
-        const cause = unflushed.get(file) ?? unnamed.get(file.directory)
+        const cause = lost ?? unflushed.get(file) ?? unnamed.get(file.directory)
         file.directory.pins--
         if (cause === undefined) this.#receipts.push(file.receipt)
         else yield* this.#fail(file.receipt.index, file.path, cause)

@@ -9,12 +9,17 @@ import type { Receipt } from "./Messages.ts"
 import { toFileTime } from "./PartialFile.ts"
 import { umask } from "./umask.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
+import type { SafePath } from "./SafePath.ts"
 
 export class CreatedEntries {
   readonly #directories: SafeDirectories
   readonly #entries: ReadonlyArray<Entry>
   /** Folders and links that exist now, in the order of the manifest. */
   readonly #indices: Array<number> = []
+  /** Folders that have folders whose names are not flushed, by path. */
+  readonly #unflushed = new Map<string, SafePath>()
+  /** Why a name could not be flushed. */
+  #failure: NodeJS.ErrnoException | undefined
   /** The folders among them that did not exist before. */
   readonly #new = new Set<number>()
 
@@ -26,6 +31,36 @@ export class CreatedEntries {
   add(index: number, isNew = false): void {
     this.#indices.push(index)
     if (isNew) this.#new.add(index)
+  }
+
+  /** Notes a folder whose name may not be flushed yet: it was made now, or shortly before. */
+  noteName({ parent }: SafePath): void {
+    this.#unflushed.set(parent.text, parent)
+  }
+
+  /** Flushes the names of folders: a file is durable when every folder that leads to it is. */
+  get flushNames(): Effect.Effect<void, NodeJS.ErrnoException> {
+    return Effect.suspend(() => {
+      if (this.#failure !== undefined) return Effect.fail(this.#failure)
+      const paths = [...this.#unflushed.values()]
+      this.#unflushed.clear()
+      return Effect.forEach(paths, (path) => this.#flushPinned(path), { discard: true })
+    }).pipe(
+      // A second flush would prove nothing.
+      Effect.tapError((cause) => Effect.sync(() => void (this.#failure = cause)))
+    )
+  }
+
+  #flushPinned(path: SafePath): Effect.Effect<void, NodeJS.ErrnoException> {
+    return Effect.acquireUseRelease(
+      attempt(() => {
+        const directory = this.#directories.get(path)
+        directory.pins++
+        return directory
+      }),
+      flushDirectory,
+      (directory) => Effect.sync(() => void directory.pins--)
+    )
   }
 
   /** Indices of the folders, innermost first. */
@@ -65,15 +100,7 @@ export class CreatedEntries {
         ...this.#innermostFirst.map((index) => (this.#entries[index] as Entry).path)
       ]
       const unique = new Map(paths.map((path) => [path.text, path]))
-      return Effect.forEach(
-        unique.values(),
-        (path) =>
-          Effect.flatMap(
-            attempt(() => this.#directories.get(path)),
-            flushDirectory
-          ),
-        { discard: true }
-      )
+      return Effect.forEach(unique.values(), (path) => this.#flushPinned(path), { discard: true })
     })
   }
 

@@ -150,6 +150,9 @@ export class DestinationCheck {
     if (existing === undefined) {
       if (!this.#addEntry(make)) return "quota"
     } else make()
+    // Another session may have made it a moment ago.
+    if (existing === undefined || Date.now() - existing.ctimeMs < limits.unflushedMillis)
+      this.created.noteName(path)
     this.created.add(index, isNew)
     return "made"
   }

@@ -19,11 +19,17 @@ export class DurableReceipts {
   readonly #progress: TransferProgress
   readonly #diskFull = Deferred.unsafeMake<never, DiskFailed>(FiberId.none)
   #isFull = false
-  readonly #queue = new CommitQueue((cause, path) => this.#note(cause, path))
+  readonly #queue: CommitQueue
 
-  constructor(channel: Channel, progress: TransferProgress) {
+  /** `flushFolders` flushes the names of the folders that were made for the files. */
+  constructor(
+    channel: Channel,
+    progress: TransferProgress,
+    flushFolders: Effect.Effect<void, NodeJS.ErrnoException>
+  ) {
     this.#channel = channel
     this.#progress = progress
+    this.#queue = new CommitQueue((cause, path) => this.#note(cause, path), flushFolders)
   }
 
   /** Waits while too many files wait for their flush. */

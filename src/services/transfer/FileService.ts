@@ -1,5 +1,6 @@
 // The server's file service: a folder for each peer, and the rules for what it may do there.
 // TRANSFER.md.
+import { fsyncSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChannelError } from "../../channel/ChannelErrors.ts"
@@ -121,11 +122,11 @@ const openFolder = (
     (directories) => Effect.sync(() => directories.close())
   )
 
-/** Makes a directory and those around it. */
+/** Makes a directory and those around it; their names are flushed. */
 const ensureAll = (directories: SafeDirectories, path: SafePath): void => {
   if (path.depth === 0) return
   ensureAll(directories, path.parent)
-  directories.ensure(path, 0o700)
+  if (directories.ensure(path, 0o700)) fsyncSync(directories.get(path.parent).fd)
 }
 
 /**

@@ -84,7 +84,8 @@ class Receiver {
     collisions: ReadonlySet<number>
   ) {
     this.#options = options
-    this.#receipts = new DurableReceipts(options.channel, options.progress)
+    const flushFolders = Effect.suspend(() => this.#answers.check.created.flushNames)
+    this.#receipts = new DurableReceipts(options.channel, options.progress, flushFolders)
     const { reportFailure } = this.#receipts
     const holder = this.#holder
     this.#answers = new AnswerWriter({ ...options, entries, collisions, reportFailure, holder })
