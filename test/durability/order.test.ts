@@ -174,6 +174,17 @@ it("the folders and links of a transfer without files", async () => {
   })
 })
 
+it("a file of a transfer in new folders that have nothing else", async () => {
+  const top = at("deep")
+  mkdirSync(path.join(top, "one", "two", "three"), { recursive: true })
+  writeFileSync(path.join(top, "one", "two", "three", "file"), "text")
+  const folders = ["one", path.join("one", "two"), path.join("one", "two", "three")]
+  expect(await pullRecorded(top, at("deep-here"), "refuse")).toMatchObject({
+    violations: [],
+    confirmed: [...folders, path.join("one", "two", "three", "file")]
+  })
+})
+
 it.each(["refuse", "overwrite", "rename"] as const)(
   "the files of a transfer that are there are flushed, and their folders, before that is confirmed (%s)",
   async (policy) => {
