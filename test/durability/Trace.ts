@@ -74,10 +74,22 @@ export class Traced {
     this.running = box.startOther(
       "strace",
       [
-        // -D: the started process, which is stopped later, is the command.
-        ...["-D", "-f", "-y", "-ttt", "-xx", "-s", String(2 ** 22)],
-        ...["-e", `trace=${calls.join()}`, "-e", "signal=none", "-o", this.#file],
-        ...[process.execPath, bin, ...args]
+        "-D",
+        "-f",
+        "-y",
+        "-ttt",
+        "-xx",
+        "-s",
+        String(2 ** 22),
+        "-e",
+        `trace=${calls.join()}`,
+        "-e",
+        "signal=none",
+        "-o",
+        this.#file,
+        process.execPath,
+        bin,
+        ...args
       ],
       // io_uring would change files without a system call of their own.
       { env: { UV_USE_IO_URING: "0" } }

@@ -260,8 +260,13 @@ describe("the check of the order", () => {
     [
       "no flush of the name of its folder",
       [
-        { kind: "named", folder: "r", path: "/d" },
-        ...[write, ...flush("f", 1), naming, named, ...flush("d", 2), confirmed]
+        { kind: "named", folder: "r", path: "/d" } as const,
+        write,
+        ...flush("f", 1),
+        naming,
+        named,
+        ...flush("d", 2),
+        confirmed
       ],
       ["/d/f was confirmed before the name of /d was flushed"]
     ]

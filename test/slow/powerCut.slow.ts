@@ -109,7 +109,12 @@ describe.skipIf(!hasStrace)("after a power cut (needs strace)", () => {
     mkdirSync(box.path("store"))
     const disk = new Disk(box.path("store"))
     const traced = new Traced(box, "store", [
-      ...["serve", "--listen", "127.0.0.1:0", "--files", "./store", "--json"]
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--files",
+      "./store",
+      "--json"
     ])
     const { address } = await listening(traced.running)
     const push = async (name: string, ...more: ReadonlyArray<string>) =>
@@ -193,8 +198,16 @@ describe.skipIf(!hasStrace)("after a power cut (needs strace)", () => {
     const server = await box.listen(["serve", "--listen", "127.0.0.1:0", "--files", "./store"])
     const disk = new Disk(box.path("here"))
     const traced = new Traced(box, "here", [
-      ...["pull", "top", "--from", server.address, "--into", "here", "--json"],
-      ...["--overwrite", "--symlinks", "keep"]
+      "pull",
+      "top",
+      "--from",
+      server.address,
+      "--into",
+      "here",
+      "--json",
+      "--overwrite",
+      "--symlinks",
+      "keep"
     ])
     expect(await traced.running.ended()).toMatchObject({ code: 0 })
     const all = within("top", top)
@@ -303,7 +316,12 @@ describe.skipIf(!hasStrace)("after a power cut (needs strace)", () => {
     box.write("sealwire.key", KeyText.encode(SharedKey, psk))
     const disk = new Disk(box.path("own"))
     const traced = new Traced(box, "own", [
-      ...["serve", "--listen", "127.0.0.1:0", "--inbox", "./own/inbox.db", "--json"]
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--inbox",
+      "./own/inbox.db",
+      "--json"
     ])
     const { port } = await listening(traced.running)
     const acknowledged: Array<{ readonly text: string; readonly time: number }> = []
