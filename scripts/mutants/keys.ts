@@ -97,8 +97,30 @@ export const keys = room("keys", [
       ["writer.host !== hostHash() ||", ""],
       ["stats.isFile() && stats.uid === process.geteuid?.()", "stats.isFile()"],
       ["return (startOf(pid) ?? start) === start", "return true"],
-      ["Utf8.clip(path.basename(target), 180)", "path.basename(target)"],
+      ["Utf8.clip(path.basename(file), 180)", "path.basename(file)"],
+      [
+        "Utf8.clip(path.basename(file), 180)",
+        "path.basename(file).slice(0, 180)",
+        { tests: ["cli/replacedFiles"] }
+      ],
       ['if ((cause as NodeJS.ErrnoException).code === "ESRCH") return false', "return false"]
+    ]
+  },
+  {
+    file: "ReplacedFile.ts",
+    tests: ["keys/file", "files/output", "cli/replacedFiles"],
+    mutants: [
+      [
+        "constants.O_RDWR | constants.O_CREAT | constants.O_EXCL",
+        "constants.O_RDWR | constants.O_CREAT"
+      ],
+      ["await handle.chmod(mode & 0o777)", "await handle.chmod(0o666)"],
+      ["if (replaced === undefined) await handle.chmod(0o600)", ""],
+      ["if (made.uid !== uid || made.gid !== gid)", "if (false)"],
+      [
+        "    await unlink(temporary).catch(() => {})\n    throw cause\n  }\n  await flush",
+        "    throw cause\n  }\n  await flush"
+      ]
     ]
   },
   {
@@ -195,15 +217,9 @@ export const keys = room("keys", [
         "constants.O_RDONLY | constants.O_NONBLOCK"
       ],
       [
-        "constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL",
-        "constants.O_WRONLY | constants.O_CREAT"
+        "      await link(temporary, file)\n      await unlink(temporary)",
+        "      await rename(temporary, file)"
       ],
-      ["      await handle.chmod(0o600)\n", ""],
-      [
-        "    await link(temporary, file)\n    await unlink(temporary)",
-        "    await rename(temporary, file)"
-      ],
-      ["    await unlink(temporary).catch(() => {})\n    throw cause", "    throw cause"],
       [
         "const target = await RealPath.resolve(file)\n",
         "const target = file\n",

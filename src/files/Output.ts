@@ -1,11 +1,10 @@
 // Destinations of bytes. A file appears under its name complete and flushed, or not at all.
-import { constants, type Stats } from "node:fs"
-import { link, lstat, open, rename, unlink, type FileHandle } from "node:fs/promises"
-import path from "node:path"
+import type { Stats } from "node:fs"
+import { link, lstat, rename, unlink, type FileHandle } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as RealPath from "../keys/RealPath.ts"
-import * as TemporaryFile from "../keys/TemporaryFile.ts"
+import * as ReplacedFile from "../keys/ReplacedFile.ts"
 import { writingHints } from "../keys/writingHints.ts"
 import { FileExists, FileUnwritable } from "./FileErrors.ts"
 
@@ -25,10 +24,8 @@ export interface Output<E = FileUnwritable | FileExists> {
 export interface OutputOptions {
   /** Replace an existing file. */
   readonly overwrite: boolean
-  /** Permission bits of the file, before the umask. */
+  /** Permission bits of a new file, before the umask. A replaced file keeps its own, and its owner. */
   readonly mode: number
-  /** Copies these permission bits exactly, and the owner if possible: those of a replaced file. */
-  readonly attributes?: Pick<Stats, "mode" | "uid" | "gid">
 }
 
 /**
@@ -37,27 +34,23 @@ export interface OutputOptions {
  */
 export const toFile = (
   file: string,
-  { overwrite, mode, attributes }: OutputOptions
+  { overwrite, mode }: OutputOptions
 ): Effect.Effect<Output & { readonly fd: number }, FileExists | FileUnwritable, Scope.Scope> =>
   Effect.gen(function* () {
     const attempt = <A>(run: () => Promise<A>) =>
       Effect.tryPromise({ try: run, catch: (cause) => writeError(file, cause) })
     // Check first: an hour's work could end in FileExists otherwise.
-    const target = yield* attempt(() => targetOf(file, overwrite))
-    const folder = path.dirname(target)
+    const { target, replaced } = yield* attempt(() => targetOf(file, overwrite))
     // An unnamed file (O_TMPFILE) would disappear with its process, but Node cannot name one:
     // linkat needs AT_SYMLINK_FOLLOW.
-    yield* Effect.promise(() => TemporaryFile.removeStale(target).catch(() => {}))
-    const temporary = TemporaryFile.nameFor(target)
-    const handle = yield* Effect.acquireRelease(
-      attempt(() => open(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode)),
-      (handle) =>
+    const { handle, temporary } = yield* Effect.acquireRelease(
+      attempt(() => ReplacedFile.create(target, mode, replaced)),
+      ({ handle, temporary }) =>
         Effect.promise(async () => {
           await handle.close().catch(() => {})
           await unlink(temporary).catch(() => {})
         })
     )
-    if (attributes !== undefined) yield* attempt(() => copyAttributes(handle, attributes))
     return {
       name: file,
       fd: handle.fd,
@@ -66,16 +59,22 @@ export const toFile = (
         attempt(async () => {
           await handle.sync()
           await (overwrite ? rename(temporary, target) : linkNew(temporary, target))
-          await flush(folder)
+          await ReplacedFile.flushFolder(target)
         })
       )
     }
   })
 
+interface Target {
+  readonly target: string
+  /** Undefined for a new file. */
+  readonly replaced: Stats | undefined
+}
+
 /** Resolves the file to write: with `overwrite`, the file that a symbolic link leads to. */
-const targetOf = async (file: string, overwrite: boolean): Promise<string> => {
+const targetOf = async (file: string, overwrite: boolean): Promise<Target> => {
   const stats = await lstat(file).catch(() => undefined)
-  if (stats === undefined) return file
+  if (stats === undefined) return { target: file, replaced: undefined }
   if (!overwrite) throw withCode("EEXIST")
   // A dangling link, or a link to a pipe: Linux makes /dev/stdout a link to "pipe:[…]".
   const target = await RealPath.resolve(file).catch((cause: unknown) => {
@@ -83,18 +82,9 @@ const targetOf = async (file: string, overwrite: boolean): Promise<string> => {
       ? withCode("dangling")
       : cause
   })
-  if (!(await lstat(target)).isFile())
-    throw withCode(stats.isSymbolicLink() ? "dangling" : "not a file")
-  return target
-}
-
-const copyAttributes = async (
-  handle: FileHandle,
-  { mode, uid, gid }: Pick<Stats, "mode" | "uid" | "gid">
-): Promise<void> => {
-  const current = await handle.stat()
-  if (current.uid !== uid || current.gid !== gid) await handle.chown(uid, gid).catch(() => {})
-  await handle.chmod(mode & 0o777)
+  const replaced = await lstat(target)
+  if (!replaced.isFile()) throw withCode(stats.isSymbolicLink() ? "dangling" : "not a file")
+  return { target, replaced }
 }
 
 const writeAll = async (handle: FileHandle, bytes: Uint8Array): Promise<void> => {
@@ -126,13 +116,6 @@ const noLinkCodes: ReadonlySet<string> = new Set([
   "ENOSYS",
   "EMLINK"
 ])
-
-/** Flushes a folder. Errors are ignored: the file has its name already. */
-const flush = async (folder: string): Promise<void> => {
-  const handle = await open(folder, constants.O_RDONLY).catch(() => undefined)
-  await handle?.sync().catch(() => {})
-  await handle?.close().catch(() => {})
-}
 
 const withCode = (code: string) => Object.assign(new Error(code), { code })
 

@@ -56,6 +56,9 @@ export const importPublic = (raw: Uint8Array): KeyObject =>
     format: "jwk"
   })
 
+/** A byte order mark at the start of a text, also of one with a character a byte. */
+const byteOrderMark = /^(?:\ufeff|\xef\xbb\xbf)/
+
 /** Encodes a public key for `openssl pkey -pubin`: SPKI in PEM. RFC 8410, section 4. */
 export const encodePublicPem = (raw: Uint8Array): string =>
   importPublic(raw).export({ type: "spki", format: "pem" }).toString()
@@ -65,7 +68,7 @@ export const decodePublicPem = (pem: string): Uint8Array | undefined => {
   // Given a private key, createPublicKey would return its public half.
   if (!pem.includes("-----BEGIN PUBLIC KEY-----")) return undefined
   try {
-    const key = createPublicKey(pem)
+    const key = createPublicKey(pem.replace(byteOrderMark, ""))
     return key.asymmetricKeyType === "x25519" ? rawPublic(key) : undefined
   } catch {
     return undefined
@@ -82,7 +85,7 @@ export const encodePrivatePem = (secret: Secret): string =>
  */
 export const decodePrivatePem = (pem: string): Secret | undefined => {
   try {
-    const key = createPrivateKey(pem)
+    const key = createPrivateKey(pem.replace(byteOrderMark, ""))
     if (key.asymmetricKeyType !== "x25519") return undefined
     return new Secret(Buffer.from(key.export({ format: "jwk" }).d ?? "", "base64url"))
   } catch {

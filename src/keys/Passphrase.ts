@@ -38,6 +38,25 @@ export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/P
   static readonly fromText = (text: string): Secret =>
     new Secret(Utf8.encode(text.normalize("NFC")))
 
+  /**
+   * Reads the passphrase of an input, such as a file or a variable: its first line, without a byte
+   * order mark and the end of the line, which editors and `echo` add. Fails with a clause: "has no
+   * passphrase as its first line".
+   */
+  static readonly fromInput = (input: Uint8Array): Either.Either<Secret, string> => {
+    const end = input.indexOf(0x0a)
+    const text = Utf8.decode(end < 0 ? input : input.subarray(0, end))
+    if (text === undefined) return Either.left("has a first line that is not valid UTF-8")
+    const line = text.replace(/^\ufeff/, "").replace(/\r$/, "")
+    if (line === "") return Either.left("has no passphrase as its first line")
+    return Buffer.byteLength(line) > limits.passphraseBytes
+      ? Either.left(`has a first line of more than ${limits.passphraseBytes} bytes`)
+      : Either.right(Passphrase.fromText(line))
+  }
+
+  /** The longest input of which `fromInput` needs to see the beginning: a byte order mark, a line. */
+  static readonly maxInputBytes: number = limits.passphraseBytes + 5
+
   /** A source that returns one passphrase for every key. */
   static readonly always = (passphrase: Secret): Passphrase.Shape => ({
     maxAttempts: 1,

@@ -39,8 +39,13 @@ export const removeStale = async (target: string): Promise<void> => {
 const suffixPattern =
   /^(?<host>[0-9a-f]{8})-(?<pid>\d{1,10})-(?<start>\d{1,20})\.[0-9a-f]{16}\.tmp$/
 
-/** A file name has at most 255 bytes. */
-const prefixOf = (target: string): string => `.${Utf8.clip(path.basename(target), 180)}.`
+const prefixOf = (target: string): string => `.${stemOf(target)}.`
+
+/**
+ * The name of a file, or the part of it to which 75 bytes can be added: a file name has at most 255
+ * bytes, however many characters those are.
+ */
+export const stemOf = (file: string): string => Utf8.clip(path.basename(file), 180)
 const randomHex = () => randomBytes(8).toString("hex")
 
 /**

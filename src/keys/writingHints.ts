@@ -1,4 +1,5 @@
 import { notUtf8 } from "./RealPath.ts"
+import { ownerLost } from "./ReplacedFile.ts"
 
 /** Clauses for errors of writing a file, by error code. */
 export const writingHints: Readonly<Record<string, string>> = {
@@ -10,5 +11,6 @@ export const writingHints: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
   EFBIG: "it exceeds the maximum file size of this system",
-  ENAMETOOLONG: "its name is too long"
+  ENAMETOOLONG: "its name is too long",
+  [ownerLost]: "its owner could not be kept; change it as that user, or remove it first"
 }

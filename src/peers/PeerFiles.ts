@@ -1,7 +1,7 @@
 // Peers files on disk: refused if another user can change them, and replaced atomically.
 import { shown } from "../bytes/excerpt.ts"
 import { constants, type Stats } from "node:fs"
-import { mkdir, open, rename, stat, unlink, type FileHandle } from "node:fs/promises"
+import { mkdir, open, rename, stat, type FileHandle } from "node:fs/promises"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -9,7 +9,8 @@ import * as Utf8 from "../bytes/Utf8.ts"
 import * as RealPath from "../keys/RealPath.ts"
 import { locked, type Lock, type PeersBusy } from "./PeerLock.ts"
 import { PeersInvalid, type Parse } from "./Peers.ts"
-import * as TemporaryFile from "../keys/TemporaryFile.ts"
+import * as ReplacedFile from "../keys/ReplacedFile.ts"
+import { writingHints } from "../keys/writingHints.ts"
 
 /** Largest size of a peers file in bytes: about 100,000 peers. */
 const maxFileBytes = 16 * 1024 * 1024
@@ -139,43 +140,22 @@ const targetOf = async (file: string, links = maxLinks): Promise<string> => {
     : targetOf(path.resolve(path.dirname(file), link), links - 1)
 }
 
-/**
- * Writes a temporary file (O_EXCL), flushes it, renames it over the target and flushes the folder.
- */
+/** Replaces the file, unless another process has removed the lock as stale meanwhile. */
 const replace = async (
   target: string,
   text: string,
-  stats: Stats | undefined,
+  replaced: Stats | undefined,
   lock: Lock
 ): Promise<void> => {
   if (Buffer.byteLength(text) > maxFileBytes)
     throw new Error(`would have more than ${maxFileBytes} bytes; nothing was changed`)
-  await TemporaryFile.removeStale(target).catch(() => {})
-  const temporary = TemporaryFile.nameFor(target)
-  try {
-    await using(open(temporary, "wx", 0o600), async (handle) => {
-      await handle.writeFile(text)
-      if (stats !== undefined) await keepOwner(handle, stats)
-      await handle.chmod((stats?.mode ?? 0o600) & 0o777)
-      await handle.sync()
-    })
-    if (!(await lock.held())) throw new Error("took too long to change; try again")
-    await rename(temporary, target)
-  } catch (cause) {
-    await unlink(temporary).catch(() => {})
-    throw cause
-  }
-  // The rename has happened; a folder that cannot be flushed does not undo it.
-  await using(open(path.dirname(target), constants.O_RDONLY), (handle) => handle.sync()).catch(
-    () => {}
-  )
-}
-
-const keepOwner = async (handle: FileHandle, { uid, gid }: Stats): Promise<void> => {
-  const made = await handle.stat()
-  if (made.uid === uid && made.gid === gid) return
-  await handle.chown(uid, gid).catch(() => {
-    throw new Error(`its owner could not be kept; change it as uid ${uid}, gid ${gid}`)
+  await ReplacedFile.write(target, {
+    replaced,
+    write: (handle) => handle.writeFile(text),
+    publish: async (temporary) => {
+      if (!(await lock.held())) throw new Error("took too long to change; try again")
+      await rename(temporary, target)
+    }
   })
 }
 
@@ -205,8 +185,9 @@ const invalid = (file: string, cause: unknown): PeersInvalid => {
 }
 
 const details: Readonly<Record<string, string>> = {
-  EILSEQ: RealPath.notUtf8,
-  // Only an edit can cause these.
+  // Only an edit can cause most of these.
+  ...writingHints,
+  EACCES: "permission denied; check it and its folders with ls -l",
   ENOSPC: "the disk is full; nothing was changed",
   EDQUOT: "the disk quota is used up; nothing was changed"
 }

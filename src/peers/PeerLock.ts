@@ -13,6 +13,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { shown } from "../bytes/excerpt.ts"
+import { stemOf } from "../keys/TemporaryFile.ts"
 
 export const limits = {
   /** Longest wait for the lock. */
@@ -81,8 +82,12 @@ interface Other {
 /** Identifies this host: process ids of containers that share a folder are not comparable. */
 const here = createHash("sha256").update(hostname()).digest("hex").slice(0, 8)
 
+/** Files whose names have a long beginning in common share a lock, which does no harm. */
+const prefixOf = (file: string): string => `${stemOf(file)}.lock.`
+
 const tryLock = async (file: string): Promise<{ readonly own: string } | Other> => {
-  const own = `${file}.lock.${process.pid}.${here}.${randomBytes(8).toString("hex")}`
+  const name = `${prefixOf(file)}${process.pid}.${here}.${randomBytes(8).toString("hex")}`
+  const own = path.join(path.dirname(file), name)
   await (await open(own, "wx", 0o600)).close()
   try {
     const other = await otherThan(file, own)
@@ -97,7 +102,7 @@ const tryLock = async (file: string): Promise<{ readonly own: string } | Other> 
 
 const otherThan = async (file: string, own: string): Promise<Other | undefined> => {
   const folder = path.dirname(file)
-  const prefix = `${path.basename(file)}.lock.`
+  const prefix = prefixOf(file)
   for (const name of await readdir(folder)) {
     const lock = path.join(folder, name)
     const { pid, host } =

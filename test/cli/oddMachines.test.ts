@@ -48,20 +48,24 @@ describe("without a home", () => {
     [{ HOME: "sub/home" }, "HOME is sub/home, which is not an absolute path"],
     [{ XDG_CONFIG_HOME: "conf" }, "XDG_CONFIG_HOME is conf, which is not an absolute path"],
     [{ HOME: ".", XDG_CONFIG_HOME: "" }, "HOME is ., which is not an absolute path"]
-  ] as const)("a relative one is refused: %j", async ([env, detail], { box }) => {
-    await prepare(box)
-    const before = box.names
-    for (const line of needing) {
-      const { code, stdout, stderr } = await box.run(line.split(" "), { env })
-      expect([line, code, stdout.toString(), stderr]).toEqual([line, 2, "", unknown(detail)])
+  ] as const)(
+    "a relative one is refused: %j",
+    { timeout: 30_000 },
+    async ([env, detail], { box }) => {
+      await prepare(box)
+      const before = box.names
+      for (const line of needing) {
+        const { code, stdout, stderr } = await box.run(line.split(" "), { env })
+        expect([line, code, stdout.toString(), stderr]).toEqual([line, 2, "", unknown(detail)])
+      }
+      expect(box.names).toEqual(before)
+      for (const [line, expected] of others) {
+        const { code, stderr } = await box.run(line.split(" "), { env })
+        expect([line, code]).toEqual([line, expected])
+        expect(stderr).not.toContain(remedy)
+      }
     }
-    expect(box.names).toEqual(before)
-    for (const [line, expected] of others) {
-      const { code, stderr } = await box.run(line.split(" "), { env })
-      expect([line, code]).toEqual([line, expected])
-      expect(stderr).not.toContain(remedy)
-    }
-  })
+  )
 
   it("an empty HOME is that of the user database, as if it were not set", async ({ box }) => {
     const { stderr } = await box.run(["peers", "list"], { env: { XDG_CONFIG_HOME: "", HOME: "" } })

@@ -2,6 +2,7 @@
 // temporary file is not used.
 import { execFileSync } from "node:child_process"
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -85,8 +86,8 @@ describe("an output file", () => {
     Effect.gen(function* () {
       yield* write("private", { mode: 0o600 })
       expect(statSync(at("private")).mode & 0o777).toBe(0o600)
-      const { uid, gid } = statSync(at("private"))
-      yield* write("private", { overwrite: true, attributes: { mode: 0o100_462, uid, gid } })
+      chmodSync(at("private"), 0o462)
+      yield* write("private", { overwrite: true, mode: 0o666 })
       expect(statSync(at("private")).mode & 0o777).toBe(0o462)
     })
   )

@@ -61,9 +61,8 @@ export const rekey = commandSpec(
           "has no effect: neither the old nor the new header has a sender or recipients"
         )
       const to = yield* fileKeys.loadRecipients(given, file)
-      const { stats } = input.file
       const output = yield* Option.match(elsewhere, {
-        onNone: () => Output.toFile(file, { overwrite: true, mode: 0o600, attributes: stats }),
+        onNone: () => Output.toFile(file, { overwrite: true, mode: 0o600 }),
         onSome: (other) => Output.toFile(other, { overwrite, mode: 0o666 })
       })
       const written = yield* fileStreams.run(input, output, (counter) =>

@@ -2,11 +2,10 @@
 // argument, which other users could see.
 import { shown } from "../../bytes/excerpt.ts"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type { Secret } from "../../bytes/Secret.ts"
-import * as Utf8 from "../../bytes/Utf8.ts"
 import * as Descriptor from "../../keys/Descriptor.ts"
 import { KeyUnavailable, PassphraseRefused } from "../../keys/KeyErrors.ts"
-import { limits } from "../../keys/limits.ts"
 import { Passphrase } from "../../keys/Passphrase.ts"
 import * as terminal from "./terminal.ts"
 
@@ -22,7 +21,14 @@ export const passphraseSource = (
     // The programs of exec: keys must not inherit it.
     delete env[variable]
     if (descriptor !== undefined) return Effect.succeed(atDescriptor(Number(descriptor)))
-    if (text !== "") return Effect.succeed(Passphrase.always(Passphrase.fromText(text)))
+    if (text !== "")
+      return Effect.succeed(
+        fromPlace(
+          Passphrase.fromInput(Buffer.from(text)),
+          `the environment variable ${variable}`,
+          "set it to one line"
+        )
+      )
     return Effect.map(terminal.isAvailable, (isAvailable) => (isAvailable ? atTerminal : noSource))
   })
 
@@ -39,50 +45,58 @@ const noSource: Passphrase.Shape = {
   requestNew: (reference) => new PassphraseRefused({ reference, detail: sources })
 }
 
-/** Reads the first line of the descriptor once, for all keys. */
-const atDescriptor = (descriptor: number): Passphrase.Shape => {
-  const read = Effect.runSync(
-    Effect.cached(
-      Effect.flatMap(
-        Descriptor.read(descriptor, {
-          maxBytes: limits.passphraseBytes,
-          isComplete: (bytes) => bytes.includes(0x0a)
-        }),
-        (bytes): Effect.Effect<Secret, string> => {
-          const line = bytes.includes(0x0a) ? bytes.subarray(0, bytes.indexOf(0x0a)) : bytes
-          const text = Utf8.decode(line)?.replace(/\r$/, "")
-          if (text === undefined) return Effect.fail("has a first line that is not valid UTF-8")
-          if (text === "") return Effect.fail("has no passphrase as its first line")
-          return line.length > limits.passphraseBytes
-            ? Effect.fail(`has a first line of more than ${limits.passphraseBytes} bytes`)
-            : Effect.succeed(Passphrase.fromText(text))
-        }
+/** Reads the descriptor once, for all keys. */
+const atDescriptor = (descriptor: number): Passphrase.Shape =>
+  fromPlace(
+    Effect.runSync(
+      Effect.cached(
+        Effect.flatMap(
+          Descriptor.read(descriptor, {
+            maxBytes: Passphrase.maxInputBytes,
+            isComplete: (bytes) => bytes.includes(0x0a)
+          }),
+          Passphrase.fromInput
+        )
       )
-    )
+    ),
+    `file descriptor ${descriptor}`,
+    `open it where the command starts: ${descriptor}< FILE`
   )
-  const place = `file descriptor ${descriptor}`
-  const hint = `open it where the command starts: ${descriptor}< FILE`
-  return {
-    maxAttempts: 1,
-    request: (reference) =>
-      Effect.mapError(
-        read,
-        (clause) =>
-          new KeyUnavailable({
-            reference,
-            reason: `it is protected by a passphrase, and ${place} ${clause}`,
-            hint
-          })
-      ),
-    requestNew: (reference) =>
-      Effect.mapError(
-        read,
-        (clause) => new PassphraseRefused({ reference, detail: `${place} ${clause}; ${hint}` })
-      )
-  }
-}
 
-const ask = (question: string) => Effect.map(terminal.askHidden(question), Passphrase.fromText)
+/** A source with one passphrase for all keys. `hint` is the next step when it cannot be read. */
+const fromPlace = (
+  read: Effect.Effect<Secret, string>,
+  place: string,
+  hint: string
+): Passphrase.Shape => ({
+  maxAttempts: 1,
+  request: (reference) =>
+    Effect.mapError(
+      read,
+      (clause) =>
+        new KeyUnavailable({
+          reference,
+          reason: `it is protected by a passphrase, and ${place} ${clause}`,
+          hint
+        })
+    ),
+  requestNew: (reference) =>
+    Effect.mapError(
+      read,
+      (clause) => new PassphraseRefused({ reference, detail: `${place} ${clause}; ${hint}` })
+    )
+})
+
+/** The passphrase that is typed or pasted; an empty one for an empty line. */
+const ask = (question: string): Effect.Effect<Secret, string> =>
+  Effect.flatMap(terminal.askHidden(question), (answer) =>
+    answer === ""
+      ? Effect.succeed(Passphrase.fromText(""))
+      : Either.mapLeft(
+          Passphrase.fromInput(Buffer.from(answer)),
+          (clause) => `what was typed ${clause}`
+        )
+  )
 
 const atTerminal: Passphrase.Shape = {
   maxAttempts: 3,

@@ -1,7 +1,6 @@
 import { shown } from "../../bytes/excerpt.ts"
 import { constants, type Stats } from "node:fs"
-import { lstat, link, open, rename, unlink, type FileHandle } from "node:fs/promises"
-import path from "node:path"
+import { lstat, link, open, rename, stat, unlink, type FileHandle } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import {
   KeyExists,
@@ -13,7 +12,7 @@ import {
 import { maxKeyText, type Rejection } from "../KeyText.ts"
 import type { KeyLocation, Provider } from "../Provider.ts"
 import * as RealPath from "../RealPath.ts"
-import * as TemporaryFile from "../TemporaryFile.ts"
+import * as ReplacedFile from "../ReplacedFile.ts"
 import { writingHints } from "../writingHints.ts"
 
 /**
@@ -41,14 +40,18 @@ export const location = (file: string): KeyLocation => ({
 })
 
 /**
- * Replaces the content of an existing file atomically. A symbolic link stays, and the file it leads
- * to is replaced.
+ * Replaces the content of an existing file atomically, and keeps its owner and mode. A symbolic link
+ * stays, and the file it leads to is replaced.
  */
 export const replace = (file: string, content: Uint8Array): Effect.Effect<void, KeyNotReplaced> =>
   Effect.tryPromise({
     try: async () => {
       const target = await RealPath.resolve(file)
-      await viaTemporary(target, content, (temporary) => rename(temporary, target))
+      await ReplacedFile.write(target, {
+        replaced: await stat(target),
+        write: (handle) => handle.writeFile(content),
+        publish: (temporary) => rename(temporary, target)
+      })
     },
     catch: (cause) => new KeyNotReplaced({ reference: file, detail: hintOf(cause) })
   })
@@ -159,43 +162,14 @@ const readAll = async (handle: FileHandle): Promise<Uint8Array> => {
 const writeNew = async (file: string, content: Uint8Array): Promise<void> => {
   // Check first, so that a read-only folder with a key reports KeyExists and not EROFS.
   if (await exists(file)) throw Object.assign(new Error(), { code: "EEXIST" })
-  await viaTemporary(file, content, async (temporary) => {
-    await link(temporary, file)
-    await unlink(temporary)
-  })
-}
-
-/**
- * Writes a temporary file beside the target (O_EXCL, 0600), flushes it, calls `publish`, and
- * flushes the folder. Removes the temporary file on failure.
- */
-const viaTemporary = async (
-  file: string,
-  content: Uint8Array,
-  publish: (temporary: string) => Promise<void>
-): Promise<void> => {
-  await TemporaryFile.removeStale(file).catch(() => {})
-  const temporary = TemporaryFile.nameFor(file)
-  const handle = await open(
-    temporary,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
-    0o600
-  )
-  try {
-    try {
-      await handle.chmod(0o600)
-      await handle.writeFile(content)
-      await handle.sync()
-    } finally {
-      await handle.close()
+  await ReplacedFile.write(file, {
+    replaced: undefined,
+    write: (handle) => handle.writeFile(content),
+    publish: async (temporary) => {
+      await link(temporary, file)
+      await unlink(temporary)
     }
-    await publish(temporary)
-  } catch (cause) {
-    await unlink(temporary).catch(() => {})
-    throw cause
-  }
-  // The key exists now; failing to flush the folder does not change that.
-  await flush(path.dirname(file)).catch(() => {})
+  })
 }
 
 const exists = (file: string): Promise<boolean> =>
@@ -203,15 +177,6 @@ const exists = (file: string): Promise<boolean> =>
     () => true,
     () => false
   )
-
-const flush = async (folder: string): Promise<void> => {
-  const handle = await open(folder, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
 
 const hintOf = (cause: unknown): string => writingHints[codeOf(cause)] ?? codeOf(cause)
 

@@ -254,6 +254,7 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: "permission denied: this user may not write it",
   EROFS: "its file system is read-only",
   ENOSPC: "the disk is full",
+  ENAMETOOLONG: "its name is too long for the files beside it, such as FILE-journal",
   SQLITE_NOTADB: "it is not a SQLite database",
   SQLITE_READONLY: "permission denied: this user may not write it",
   SQLITE_CORRUPT: "the database file is damaged"
