@@ -48,10 +48,7 @@ export const services = room("services", [
       ["this.#count(batch.slice(0, refused.value.handled ?? 0))", ""],
       ["if (peerSession !== undefined) spendBytes(peerSession, this.#decoder.held)", ""],
       ["Effect.suspend(() => this.#handle(batch))", "this.#handle(batch)"],
-      [
-        "if (this.#isOver) return\n      this.#waitingFor = undefined",
-        "this.#waitingFor = undefined"
-      ]
+      ["while (!this.#isOver && !this.#isBlocked &&", "while (!this.#isOver &&"]
     ]
   },
   {

@@ -100,7 +100,7 @@ class MessageSession {
       drained: () => {
         this.#isBlocked = false
         this.#releaseReply()
-        this.#readOn()
+        this.#proceed()
       },
       end: () => {
         this.#hasEnded = true
@@ -153,7 +153,7 @@ class MessageSession {
 
   /** Handles the batches of a record, then what follows them. Stops while something must wait. */
   #proceed(): void {
-    while (!this.#isOver && this.#waitingFor === undefined) {
+    while (!this.#isOver && !this.#isBlocked && this.#waitingFor === undefined) {
       const batch = this.#batches[this.#nextBatch]
       if (batch === undefined) return this.#finishRecord()
       this.#nextBatch++

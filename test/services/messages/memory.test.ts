@@ -12,6 +12,9 @@ import { waitUntil, withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { dialKeys, serverKeys, suiteOf } from "../../channel/rig.ts"
+import { PeerList } from "../../../src/peers/PeerList.ts"
+import { PeerSessions } from "../../../src/services/PeerSessions.ts"
+import { rulesOf } from "../../peers/rulesOf.ts"
 import { startServer } from "../startServer.ts"
 
 const MiB = 1024 * 1024
@@ -84,6 +87,29 @@ describe("an unfinished message", () => {
       expect(yield* nextReceipt(second)).toEqual(handled)
       yield* Fiber.join(rest)
       expect(sizes).toEqual([1000, 900_000, 800_000, 700_000])
+    }).pipe(memory)
+  )
+
+  it.scopedLive("counts against the bytes per minute, also when it is never finished", () =>
+    Effect.gen(function* () {
+      const publicKey = dialKeys(suiteOf("IK")).identity?.publicKey ?? Buffer.alloc(0)
+      const rules = rulesOf({ bytesPerMinute: 1000 })
+      const peers = yield* PeerSessions.make(
+        new PeerList([{ publicKey, name: "alice", rules, line: 1 }])
+      )
+      const { address, events } = yield* startServer({
+        keys: { ...serverKeys, authorize: peers.authorize },
+        peers,
+        services: [MessageService.service(() => Effect.void)]
+      })
+      const first = yield* open(address)
+      yield* begin(first, 900, 800)
+      yield* Effect.sleep("50 millis")
+      yield* first.reset
+      yield* waitUntil("the end", () => events.some(({ _tag }) => _tag === "SessionEnded"))
+      const second = yield* open(address)
+      yield* begin(second, 500, 500)
+      expect(yield* nextReceipt(second)).toEqual({ status: "limited", count: 0 })
     }).pipe(memory)
   )
 

@@ -317,6 +317,72 @@ describe("a session", () => {
       }).pipe(memory)
   )
 
+  it.scopedLive("a handler that waits gets every message once, one batch at a time, in order", () =>
+    Effect.gen(function* () {
+      const handled: Array<string> = []
+      let running = 0
+      const { address } = yield* serving((messages) =>
+        Effect.gen(function* () {
+          expect(++running).toBe(1)
+          yield* pause(2)
+          running--
+          handled.push(...textsOf(messages))
+        })
+      )
+      const { send } = yield* client(address)
+      const words = Array.from({ length: 60 }, (_, index) => `${index}`)
+      // Each is written in a turn of its own, while the handler waits.
+      const sending = words.map((word, index) => Effect.delay(send([text(word)]), index))
+      yield* withTimeout("the receipts", Effect.all(sending, { concurrency: "unbounded" }))
+      expect(handled).toEqual(words)
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a sender waits while its server does not read, and loses nothing", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      let handled = 0
+      const { address } = yield* serving((messages) =>
+        Effect.zipRight(
+          Deferred.await(gate),
+          Effect.sync(() => void (handled += messages.length))
+        )
+      )
+      const session = yield* client(address)
+      const count = 100
+      let written = 0
+      const batches = Array.from({ length: count }, () => [
+        ...encodeMessages([Buffer.alloc(200_000)])
+      ]).flat()
+      const writing = yield* Effect.fork(
+        Effect.forEach(
+          batches,
+          (batch) => Effect.tap(session.sendBatch(batch), () => Effect.sync(() => written++)),
+          { concurrency: 10 }
+        )
+      )
+      yield* waitUntil("the first", () => written > 0)
+      yield* pause(200)
+      expect(written).toBeLessThan(40)
+      yield* Deferred.succeed(gate, undefined)
+      yield* withTimeout("the rest", Fiber.join(writing))
+      yield* withTimeout("the last", session.send([text("last")]))
+      expect(handled).toBe(count + 1)
+    }).pipe(memory)
+  )
+
+  it.scopedLive("a handler that throws ends its session, and no other", () =>
+    Effect.gen(function* () {
+      const { address } = yield* serving((messages) => {
+        if (textsOf(messages).includes("bad")) throw new Error("on purpose")
+        return Effect.void
+      })
+      const [first, second] = [yield* client(address), yield* client(address)]
+      yield* withTimeout("the end", Effect.flip(first.send([text("bad")])))
+      yield* withTimeout("the other", second.send([text("good")]))
+    }).pipe(memory)
+  )
+
   it.scopedLive("a refusal is NotTaken with the number of messages handled before", () =>
     Effect.gen(function* () {
       const { address, events } = yield* serving((messages) =>

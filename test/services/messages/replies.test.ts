@@ -125,6 +125,28 @@ describe("a request", () => {
     }).pipe(memory)
   )
 
+  it.scopedLive("waits on the server while its client does not read replies", () =>
+    Effect.gen(function* () {
+      let handled = 0
+      const { address } = yield* serving(() =>
+        Effect.sync(() => {
+          handled++
+          return Buffer.alloc(limits.replyBytes)
+        })
+      )
+      const channel = yield* rawChannel(address)
+      const count = 40
+      for (let index = 0; index < count; index++) yield* channel.write(request("x", makeId()))
+      yield* waitUntil("the first", () => handled > 0)
+      yield* pause(200)
+      expect(handled).toBeLessThan(8)
+      const receipts = yield* receiptsOf(channel, count)
+      expect(receipts.map((receipt) => receipt.count)).toEqual(
+        Array.from({ length: count }, (_, index) => index + 1)
+      )
+    }).pipe(memory)
+  )
+
   it.scopedLive("that is interrupted does not end the session", () =>
     Effect.gen(function* () {
       const { address } = yield* serving((message) => Effect.as(pause(30), uppercase(message)))
