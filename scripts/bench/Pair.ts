@@ -4,11 +4,10 @@ import { once } from "node:events"
 import type { Call } from "./child.ts"
 import type { Figures, Job } from "./Side.ts"
 import { bundle } from "./bundle.ts"
+import { optionsOf } from "./options.ts"
 
-/** The Node options of every process: `npm run bench -- bulk --node=--cpu-prof` profiles them. */
-const nodeFlags = process.argv
-  .filter((arg) => arg.startsWith("--node="))
-  .map((arg) => arg.slice("--node=".length))
+/** Of every process: `npm run bench -- bulk --node-option=--cpu-prof` profiles them. */
+const { nodeOptions } = optionsOf(process.argv.slice(2))
 
 /**
  * The time limit of one answer in milliseconds. A contestant that exceeds it ends the benchmark.
@@ -22,7 +21,7 @@ class Child {
   #onAnswer: (answer: Answer) => void = () => {}
 
   constructor(side: string, job: Job) {
-    this.#process = fork(bundle, [side, job], { execArgv: ["--expose-gc", ...nodeFlags] })
+    this.#process = fork(bundle, [side, job], { execArgv: ["--expose-gc", ...nodeOptions] })
     this.#process.on("message", (answer: Answer) => this.#onAnswer(answer))
     this.#process.on("exit", () =>
       this.#onAnswer({ error: `the process of ${side} for ${job} ended` })
@@ -66,20 +65,27 @@ export class Pair {
     return new Pair(server, client, port)
   }
 
-  /** The figures of the client, and the CPU seconds of both ends and their child processes. */
+  /**
+   * The figures of the client, and the CPU seconds of the server, of both ends, and of their child
+   * processes, which the other two contain.
+   */
   async run(amount: number): Promise<Figures> {
     const spent = async () => {
-      const ends = await Promise.all(
+      const [server = {}, client = {}] = await Promise.all(
         [this.#server, this.#client].map((child) => child.ask({ do: "cpu" }))
       )
-      const sum = (kind: "cpu" | "programs") =>
-        ends.reduce((all, figures) => all + (figures[kind] ?? 0), 0)
-      return { cpu: sum("cpu"), programs: sum("programs") }
+      const sum = (kind: "cpu" | "programs") => (server[kind] ?? 0) + (client[kind] ?? 0)
+      return { serverCpu: server.cpu ?? 0, cpu: sum("cpu"), programs: sum("programs") }
     }
     const before = await spent()
     const figures = await this.#client.ask({ do: "run", port: this.#port, amount })
     const after = await spent()
-    return { ...figures, cpu: after.cpu - before.cpu, programs: after.programs - before.programs }
+    return {
+      ...figures,
+      serverCpu: after.serverCpu - before.serverCpu,
+      cpu: after.cpu - before.cpu,
+      programs: after.programs - before.programs
+    }
   }
 
   /** The memory of the server in KiB, after a garbage collection. */

@@ -11,6 +11,12 @@ export const find = (program: string): string | undefined =>
     .map((folder) => path.join(folder, program))
     .find((file) => existsSync(file))
 
+/** Returns which of the programs are missing, as a clause. */
+export const missingPrograms = (programs: ReadonlyArray<string>): string | undefined => {
+  const missing = programs.filter((program) => find(program) === undefined)
+  return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`
+}
+
 const started: Array<ChildProcess> = []
 
 /** Starts a program that runs until this process exits. */

@@ -1,41 +1,33 @@
-// `npm run bench`: runs every row, or those whose names contain a given word. `-- --json` prints
-// JSON, `-- bulk --node=--cpu-prof` writes a profile of each process.
+// `npm run bench`: runs every row, or those whose names contain a given word. docs/explanation/speed.md.
 import { spawnSync } from "node:child_process"
 import path from "node:path"
-import { run, type Result, type Row } from "./Row.ts"
 import { makeBundle } from "./bundle.ts"
-import { makeSecrets } from "./secrets.ts"
+import { writeTables } from "./documents.ts"
+import * as History from "./history.ts"
+import { describe, watchMachine } from "./machine.ts"
+import { runOnNode } from "./node.ts"
+import { parse } from "./options.ts"
 import { installPackages } from "./packages.ts"
-import { bulk } from "./rows/bulk.ts"
-import { fileRows } from "./rows/files.ts"
-import { handshakeRows } from "./rows/handshakes.ts"
-import { inboxRow } from "./rows/inboxes.ts"
-import { memory } from "./rows/memory.ts"
-import { messages } from "./rows/messages.ts"
-import { peersRow } from "./rows/peers.ts"
-import { pushRows } from "./rows/pushes.ts"
-import { roundTrips } from "./rows/roundTrips.ts"
-import { startup } from "./rows/startup.ts"
-import { tunnelRows } from "./rows/tunnel.ts"
-import { sides } from "./sides.ts"
-
-const rows: ReadonlyArray<Row> = [
-  bulk,
-  ...handshakeRows,
-  roundTrips,
-  messages,
-  inboxRow,
-  memory,
-  peersRow,
-  ...fileRows,
-  ...pushRows,
-  ...tunnelRows,
-  startup
-]
+import { run, type Result } from "./Row.ts"
+import { rows } from "./rows.ts"
+import { beQuick } from "./scale.ts"
+import { makeSecrets } from "./secrets.ts"
+import { header, line } from "./table.ts"
+import { verdictOf } from "./verdict.ts"
 
 const args = process.argv.slice(2)
-const json = args.includes("--json")
-const filters = args.filter((arg) => !arg.startsWith("--"))
+const options = parse(args)
+if (typeof options === "string") {
+  console.error(options)
+  process.exit(2)
+}
+if (options.tables) {
+  writeTables(History.read())
+  process.exit(0)
+}
+const here = process.versions.node.split(".", 1).join()
+if (options.node !== undefined && options.node !== here) process.exit(runOnNode(options.node, args))
+if (options.quick) beQuick()
 
 const built = spawnSync(
   process.execPath,
@@ -46,30 +38,38 @@ const built = spawnSync(
     "--if-stale",
     "--command-only"
   ],
-  {
-    stdio: ["ignore", 2, 2]
-  }
+  { stdio: ["ignore", 2, 2] }
 )
 if (built.status !== 0) process.exit(1)
-installPackages(Object.values(sides).flatMap(({ packages = [] }) => packages))
+installPackages()
 makeSecrets()
 await makeBundle()
 
-const figure = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
+const machine = await watchMachine()
+const history = History.read()
+const results: Array<Result> = []
+const verdicts = { OK: 0, below: 0 }
 
-const line = ({ row, contestant, median, least, most, unit, ratio, target }: Result): string =>
-  `| ${row} | ${contestant} | ${figure(median)} ${unit} (${figure(least)} to ${figure(most)}) | ${ratio === undefined ? "" : `${ratio.toFixed(2)}x`} | ${target === undefined ? "" : `${target}x`} |`
-
-if (!json)
-  console.log(
-    "| row | contestant | median (range) | Sealwire's ratio | target |\n|---|---|---|---|---|"
-  )
+if (!options.json) console.log(`${describe(machine)}${options.quick ? "; quick" : ""}\n\n${header}`)
 for (const row of rows) {
-  if (
-    filters.length > 0 &&
-    !filters.some((filter) => row.figures.some(({ name }) => name.includes(filter)))
-  )
-    continue
-  for (const result of await run(row, (text) => console.error(text)))
-    console.log(json ? JSON.stringify(result) : line(result))
+  const isChosen = (word: string) => row.figures.some(({ name }) => name.includes(word))
+  if (options.filters.length > 0 && !options.filters.some(isChosen)) continue
+  const ofRow = await run(row)
+  results.push(...ofRow)
+  const first = row.contestants[0]?.name
+  for (const result of ofRow) {
+    const isFirst = result.contestant === first
+    const isOurs = isFirst || row.isGrowth === true
+    const verdict = verdictOf(result, isOurs)
+    if (verdict !== undefined) verdicts[verdict.ok ? "OK" : "below"]++
+    if (isFirst && "absent" in result) process.exitCode = 1
+    const last = History.lastOf(history, result, machine.node)
+    console.log(
+      options.json ? JSON.stringify({ ...result, ...verdict }) : line(result, isOurs, last)
+    )
+  }
 }
+console.error(`${verdicts.OK} floors reached, ${verdicts.below} below`)
+// Figures of a tenth of the work would hide a regression.
+if (options.record && !options.quick)
+  History.append(results, machine, new Date().toISOString().slice(0, 10))

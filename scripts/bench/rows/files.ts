@@ -12,8 +12,8 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { installPackages, isInstalled } from "../packages.ts"
-import { find } from "../programs.ts"
+import { missingPackages } from "../packages.ts"
+import { missingPrograms } from "../programs.ts"
 import type { Contestant, Row } from "../Row.ts"
 
 const command = path.resolve(import.meta.dirname, "../../../dist/sealwire.js")
@@ -84,6 +84,8 @@ interface Program {
   /** The prefix of this program's files. */
   readonly prefix: string
   readonly packages?: ReadonlyArray<string>
+  /** Programs that it needs, other than Node. */
+  readonly needs: ReadonlyArray<string>
   readonly program: string
   readonly encrypt: () => ReadonlyArray<string>
   readonly decrypt: () => ReadonlyArray<string>
@@ -93,6 +95,7 @@ const programs: ReadonlyArray<Program> = [
   {
     name: "sealwire",
     prefix: "sealwire",
+    needs: [],
     program: process.execPath,
     encrypt: () => [
       command,
@@ -116,6 +119,7 @@ const programs: ReadonlyArray<Program> = [
   {
     name: "age",
     prefix: "age",
+    needs: ["age", "age-keygen"],
     program: "age",
     encrypt: () => ["-e", "-r", ageRecipient(), "-o", at("age.sealed"), at("plain")],
     decrypt: () => ["-d", "-i", at("age.key"), "-o", at("age.out"), at("age.sealed")]
@@ -123,6 +127,7 @@ const programs: ReadonlyArray<Program> = [
   {
     name: "openssl enc -aes-256-ctr",
     prefix: "openssl",
+    needs: ["openssl"],
     program: "openssl",
     encrypt: () => [...ctr, "-in", at("plain"), "-out", at("openssl.sealed")],
     decrypt: () => [...ctr, "-d", "-in", at("openssl.sealed"), "-out", at("openssl.out")]
@@ -131,6 +136,7 @@ const programs: ReadonlyArray<Program> = [
     name: "typage",
     prefix: "typage",
     packages: ["age-encryption"],
+    needs: ["age-keygen"],
     program: process.execPath,
     encrypt: () => [typage, "encrypt", at("age.key"), at("plain"), at("typage.sealed")],
     decrypt: () => [typage, "decrypt", at("age.key"), at("typage.sealed"), at("typage.out")]
@@ -139,39 +145,25 @@ const programs: ReadonlyArray<Program> = [
 
 const row = (direction: "encrypt" | "decrypt"): Row => ({
   figures: [
-    {
-      name: `files: ${direction} 1 GiB`,
-      unit: "GB/s",
-      better: "higher",
-      target: { age: 1.3, "openssl enc -aes-256-ctr": 0.9, typage: 10 }
-    },
+    { name: `files: ${direction} 1 GiB`, unit: "GB/s", better: "higher" },
     { name: `files: memory to ${direction} 1 GiB`, unit: "MiB", better: "lower" }
   ],
   rounds: 5,
-  contestants: async () => {
-    const isThere = ({ program, packages = [] }: Program) =>
-      isInstalled(packages) &&
-      (program === process.execPath || find(program) !== undefined) &&
-      (packages.length === 0 || find("age-keygen") !== undefined)
-    installPackages(programs.flatMap(({ packages = [] }) => packages))
-    return {
-      present: programs.filter(isThere).map((each): Contestant => ({
-        name: each.name,
-        measure: async () => {
-          const prefix = at(each.prefix)
-          const sealed = `${prefix}.sealed`
-          // Decryption needs a file that the same program encrypted.
-          if (direction === "decrypt" && !existsSync(sealed))
-            await run(each.program, each.encrypt(), sealed)
-          const output = direction === "encrypt" ? sealed : `${prefix}.out`
-          const figures = await run(each.program, each[direction](), output)
-          if (direction === "decrypt") unlinkSync(output)
-          return figures
-        }
-      })),
-      absent: programs.filter((each) => !isThere(each)).map(({ name }) => name)
+  contestants: programs.map((each): Contestant => ({
+    name: each.name,
+    missing: () => missingPackages(each.packages ?? []) ?? missingPrograms(each.needs),
+    measure: async () => {
+      const prefix = at(each.prefix)
+      const sealed = `${prefix}.sealed`
+      // Decryption needs a file that the same program encrypted.
+      if (direction === "decrypt" && !existsSync(sealed))
+        await run(each.program, each.encrypt(), sealed)
+      const output = direction === "encrypt" ? sealed : `${prefix}.out`
+      const figures = await run(each.program, each[direction](), output)
+      if (direction === "decrypt") unlinkSync(output)
+      return figures
     }
-  }
+  }))
 })
 
 /** Encryption of files at rest, compared with common programs. */

@@ -1,8 +1,10 @@
-import { choose, kept } from "../pairs.ts"
+import { kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
 import { inboxes } from "../sides.ts"
+import { operations } from "../scale.ts"
 
-const amount = 60_000
+// A multiple of the messages of a batch.
+const amount = 6 * operations(10_000)
 
 /**
  * The cost of durable storage before the receipt: messages of 100 bytes, 1,000 per batch, 16
@@ -11,8 +13,11 @@ const amount = 60_000
 export const inboxRow: Row = {
   figures: [{ name: "messages acknowledged, by inbox", unit: "1/s", better: "higher" }],
   rounds: 5,
-  contestants: async () =>
-    choose(["sealwire NNpsk0", inboxes.sqlite, inboxes.postgres, inboxes.jetStream], (side) =>
-      kept(side, "messages", amount, ({ seconds = 0 }) => [amount / seconds])
-    )
+  contestants: [
+    inboxes.sqlite,
+    inboxes.postgres,
+    inboxes.jetStreamDurable,
+    inboxes.jetStream,
+    "sealwire NNpsk0"
+  ].map((side) => kept(side, "messages", amount, ({ seconds = 0 }) => [amount / seconds]))
 }

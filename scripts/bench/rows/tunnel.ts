@@ -1,5 +1,6 @@
-import { choose, kept } from "../pairs.ts"
+import { kept } from "../pairs.ts"
 import type { Row } from "../Row.ts"
+import { operations } from "../scale.ts"
 import { tunnelName } from "../sides.ts"
 import { sealwireTunnel, socat, withoutPool } from "../sides/sealwireTunnel.ts"
 import { spiped } from "../sides/spiped.ts"
@@ -7,8 +8,8 @@ import { ssh } from "../sides/ssh.ts"
 import { stunnel } from "../sides/stunnel.ts"
 
 const GB = 1e9
-const amountOf = (side: string) => (side === tunnelName(spiped) ? 64 : 256) * 2 ** 20
-const connections = 192
+const amountOf = (side: string) => operations((side === tunnelName(spiped) ? 64 : 256) * 2 ** 20)
+const connections = operations(1000)
 
 const names = {
   sealwire: tunnelName(sealwireTunnel),
@@ -25,23 +26,17 @@ const names = {
  */
 const bulk: Row = {
   figures: [
-    {
-      name: "tunnel, one flow",
-      unit: "GB/s",
-      better: "higher",
-      target: { [names.spiped]: 4, [names.stunnel]: 1.2, [names.ssh]: 1 }
-    },
+    { name: "tunnel, one flow", unit: "GB/s", better: "higher" },
     { name: "tunnel, CPU of its two ends", unit: "s/GB", better: "lower" }
   ],
   rounds: 5,
-  contestants: async () =>
-    choose([names.sealwire, names.spiped, names.stunnel, names.socat, names.ssh], (side) => {
-      const gigabytes = amountOf(side) / GB
-      return kept(side, "bulk", amountOf(side), ({ seconds = 0, programs = 0 }) => [
-        gigabytes / seconds,
-        programs / gigabytes
-      ])
-    })
+  contestants: [names.sealwire, names.spiped, names.stunnel, names.socat, names.ssh].map((side) => {
+    const gigabytes = amountOf(side) / GB
+    return kept(side, "bulk", amountOf(side), ({ seconds = 0, programs = 0 }) => [
+      gigabytes / seconds,
+      programs / gigabytes
+    ])
+  })
 }
 
 /**
@@ -50,11 +45,10 @@ const bulk: Row = {
  */
 const connects: Row = {
   figures: [{ name: "tunnel, connections, 32 at once", unit: "1/s", better: "higher" }],
-  rounds: 5,
-  contestants: async () =>
-    choose([names.sealwire, names.withoutPool, names.stunnel, names.socat, names.ssh], (side) =>
-      kept(side, "handshakes", connections, ({ seconds = 0 }) => [connections / seconds])
-    )
+  rounds: 3,
+  contestants: [names.sealwire, names.withoutPool, names.stunnel, names.socat, names.ssh].map(
+    (side) => kept(side, "handshakes", connections, ({ seconds = 0 }) => [connections / seconds])
+  )
 }
 
 /** 100 bytes there and back through an open connection, and the same without a tunnel. */
@@ -64,11 +58,14 @@ const latency: Row = {
     { name: "tunnel, round trip of 100 bytes, p99", unit: "us", better: "lower" }
   ],
   rounds: 5,
-  contestants: async () =>
-    choose(
-      [names.sealwire, "node:net", names.spiped, names.stunnel, names.socat, names.ssh],
-      (side) => kept(side, "roundTrips", 2000, ({ p50 = 0, p99 = 0 }) => [p50, p99])
-    )
+  contestants: [
+    names.sealwire,
+    "node:net",
+    names.spiped,
+    names.stunnel,
+    names.socat,
+    names.ssh
+  ].map((side) => kept(side, "roundTrips", operations(2000), ({ p50 = 0, p99 = 0 }) => [p50, p99]))
 }
 
 /**
@@ -79,20 +76,16 @@ const firstByte: Row = {
   figures: [
     { name: "tunnel, connect and first byte, one at a time, p50", unit: "us", better: "lower" }
   ],
-  rounds: 5,
-  contestants: async () =>
-    choose(
-      [
-        names.sealwire,
-        names.withoutPool,
-        "node:net",
-        names.spiped,
-        names.stunnel,
-        names.socat,
-        names.ssh
-      ],
-      (side) => kept(side, "firstBytes", 100, ({ p50 = 0 }) => [p50])
-    )
+  rounds: 3,
+  contestants: [
+    names.sealwire,
+    names.withoutPool,
+    "node:net",
+    names.spiped,
+    names.stunnel,
+    names.socat,
+    names.ssh
+  ].map((side) => kept(side, "firstBytes", operations(1000), ({ p50 = 0 }) => [p50]))
 }
 
 export const tunnelRows: ReadonlyArray<Row> = [bulk, connects, latency, firstByte]

@@ -2,9 +2,9 @@
 // copy.
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, rmSync, writeFileSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, rmSync, writeFileSync, readFileSync } from "node:fs"
 import path from "node:path"
-import { find, start } from "../programs.ts"
+import { missingPrograms, start } from "../programs.ts"
 import type { Contestant } from "../Row.ts"
 import { ssh } from "./ssh.ts"
 import { freePort, listens } from "./tunnel.ts"
@@ -31,7 +31,8 @@ interface Place {
 const overSsh = async (
   folder: string
 ): Promise<{ readonly port: number; readonly options: ReadonlyArray<string> }> => {
-  if (!ssh.prepare(folder)) throw new Error("sshd does not run here")
+  const missing = ssh.missing(folder)
+  if (missing !== undefined) throw new Error(missing)
   const port = await freePort()
   const [program, args] = ssh.server({ from: port, to: port, sink: port, folder })
   start(program, [...args, "-o", "Subsystem=sftp internal-sftp"])
@@ -133,40 +134,48 @@ const copiers: ReadonlyArray<Copier> = [
   }
 ]
 
+/** What is copied, and where. */
+export interface Copies {
+  /** Returns the folder of the keys and the copies. */
+  readonly folder: () => string
+  /** Returns the file or folder that is copied. */
+  readonly source: () => string
+  /** True to copy what an earlier copy has put there. */
+  readonly isUnchanged: boolean
+}
+
 /**
- * The copies of what `source` creates, into an empty folder and on a disk at rest; one figure, the
- * seconds of one copy.
+ * The copiers. Each copies into an empty folder, or over its own earlier copy, on a disk at rest;
+ * one figure, the seconds of one copy.
  */
-export const copying = (
-  folder: string,
-  source: () => string
-): { readonly present: ReadonlyArray<Contestant>; readonly absent: ReadonlyArray<string> } => {
-  const present = copiers.filter(({ needs }) =>
-    needs.every((program) => find(program) !== undefined)
-  )
-  return {
-    present: present.map(({ name, open }, index) => {
-      const target = path.join(folder, `target${index}`)
-      let opened: ReturnType<Copier["open"]> | undefined
-      return {
-        name,
-        measure: async () => {
-          mkdirSync(target, { recursive: true })
-          const line = await (opened ??= open({ folder, target }))
-          const from = source()
-          rmSync(path.join(target, path.basename(from)), { recursive: true, force: true })
+export const copying = ({ folder, source, isUnchanged }: Copies): ReadonlyArray<Contestant> =>
+  copiers.map(({ name, needs, open }, index) => {
+    let opened: ReturnType<Copier["open"]> | undefined
+    return {
+      name,
+      missing: () => missingPrograms(needs),
+      measure: async () => {
+        const target = path.join(folder(), `target${index}`)
+        mkdirSync(target, { recursive: true })
+        const line = await (opened ??= open({ folder: folder(), target }))
+        const from = source()
+        const copy = async () => {
           spawnSync("sync")
           const [program, args] = line(from, target)
           const began = performance.now()
-          const child = spawn(program, args, { stdio: ["ignore", "ignore", "ignore"] })
-          const [code] = (await once(child, "exit")) as [number | null]
-          if (code !== 0) throw new Error(`${name} ended with ${code}`)
-          const seconds = (performance.now() - began) / 1000
-          rmSync(path.join(target, path.basename(from)), { recursive: true, force: true })
-          return [seconds]
+          const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] })
+          let errors = ""
+          child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text))
+          const [code] = (await once(child, "close")) as [number | null]
+          if (code !== 0)
+            throw new Error(`${name} ended with ${code}: ${errors.trim().split("\n").at(-1)}`)
+          return (performance.now() - began) / 1000
         }
+        const copied = path.join(target, path.basename(from))
+        if (isUnchanged && !existsSync(copied)) await copy()
+        const seconds = await copy()
+        if (!isUnchanged) rmSync(copied, { recursive: true, force: true })
+        return [seconds]
       }
-    }),
-    absent: copiers.filter((copier) => !present.includes(copier)).map(({ name }) => name)
-  }
-}
+    }
+  })

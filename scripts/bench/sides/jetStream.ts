@@ -3,16 +3,56 @@
 // "Client Protocol"; PubAck of ADR-1) on a socket, without a package.
 import { spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import net from "node:net"
+import path from "node:path"
+import { missingPrograms, start } from "../programs.ts"
+import { secretsFolder } from "../secrets.ts"
+import { freePort, listens } from "./tunnel.ts"
 import { messageBytes, seconds, type Side } from "../Side.ts"
 
 const { hostname: host, port } = new URL(process.env.NATS_URL ?? "nats://127.0.0.1:4222")
-const at = { host, port: Number(port === "" ? 4222 : port) }
+let at = { host, port: Number(port === "" ? 4222 : port) }
 
-/** True if a NATS server with JetStream answers. */
-export const canJetStream = (): boolean =>
+/** Returns why there is no NATS server with JetStream. */
+export const missingJetStream = (): string | undefined =>
   spawnSync(process.execPath, ["-e", hello, at.host, String(at.port)], { timeout: 3000 }).status ===
   0
+    ? undefined
+    : `no NATS server with JetStream at ${at.host}:${at.port}`
+
+/** A server that flushes each message before it acknowledges it. */
+const configuration = (port: number, folder: string) => `
+host: 127.0.0.1
+port: ${port}
+jetstream { store_dir: "${folder}", sync_interval: always }
+`
+
+/** Returns why no such server can be started. */
+export const missingOwnServer = (): string | undefined => {
+  const missing = missingPrograms(["nats-server"])
+  if (missing !== undefined) return missing
+  const file = path.join(secretsFolder(), "nats-check.conf")
+  writeFileSync(file, configuration(4222, secretsFolder()))
+  const { status, stderr } = spawnSync("nats-server", ["-t", "-c", file], { encoding: "utf8" })
+  if (status === 0) return undefined
+  const version = spawnSync("nats-server", ["--version"], { encoding: "utf8" }).stdout.trim()
+  return /sync_interval/.test(stderr)
+    ? `${version} does not have sync_interval; it needs 2.10`
+    : `${version} refuses its configuration`
+}
+
+/** Starts such a server, with its files on the disk of this folder. */
+const startOwnServer = async (): Promise<void> => {
+  // Not in /tmp, which may be in memory.
+  const folder = mkdtempSync(path.join(process.cwd(), "node_modules/.nats-"))
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
+  at = { host: "127.0.0.1", port: await freePort() }
+  const file = path.join(folder, "nats.conf")
+  writeFileSync(file, configuration(at.port, folder))
+  start("nats-server", ["-c", file])
+  await listens(at.port, "nats-server")
+}
 const hello =
   "const [h, p] = process.argv.slice(1); const s = require('net').connect(p, h, () => {}); s.on('error', () => process.exit(1)); s.on('data', (d) => process.exit(/jetstream\":true/.test(d) ? 0 : 1))"
 
@@ -60,9 +100,11 @@ const ask = async (subject: string, body: string): Promise<void> => {
 
 const stream = `sealwire-bench-${process.ppid}`
 
-export const jetStream: Side = {
+/** The server of NATS_URL, or one of our own. */
+export const jetStream = (server: "given" | "own"): Side => ({
   messages: {
     serve: async () => {
+      if (server === "own") await startOwnServer()
       await ask(
         `$JS.API.STREAM.CREATE.${stream}`,
         JSON.stringify({ name: stream, subjects: [stream], storage: "file" })
@@ -75,7 +117,8 @@ export const jetStream: Side = {
       )
       return at.port
     },
-    run: async (_port, amount) => {
+    run: async (port, amount) => {
+      at = { host: server === "own" ? "127.0.0.1" : at.host, port }
       let [sent, acknowledged] = [0, 0]
       let finish = () => {}
       const finished = new Promise<void>((done) => (finish = done))
@@ -100,4 +143,4 @@ export const jetStream: Side = {
       return { seconds: took }
     }
   }
-}
+})

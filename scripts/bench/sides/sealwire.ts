@@ -7,6 +7,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import type * as Scope from "effect/Scope"
 import { Secret } from "../../../src/bytes/Secret.ts"
 import * as Channel from "../../../src/channel/Channel.ts"
+import { limits } from "../../../src/channel/limits.ts"
 import { suiteNamed, suites, type Suite, type SuiteName } from "../../../src/channel/Suite.ts"
 import type { ServerCredentials } from "../../../src/channel/ClientKeys.ts"
 import type { PrologueFields } from "../../../src/channel/Handshake.ts"
@@ -17,6 +18,7 @@ import * as MessageService from "../../../src/services/messages/MessageService.t
 import * as Server from "../../../src/services/Server.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
+import { openHalf } from "./halfOpen.ts"
 import {
   blockBytes,
   crowd,
@@ -30,6 +32,8 @@ import {
 const psk = new Secret(Buffer.alloc(32, 1))
 const serverIdentity = fromPrivate(new Secret(Buffer.alloc(32, 2)))
 const clientIdentity = fromPrivate(new Secret(Buffer.alloc(32, 3)))
+const strangerPsk = new Secret(Buffer.alloc(32, 4))
+const strangerIdentity = fromPrivate(new Secret(Buffer.alloc(32, 5)))
 const agreement = { serverName: "", application: "sealwire/bench/1" }
 const anywhere = tcp("127.0.0.1", 0)
 
@@ -38,12 +42,17 @@ const serverKeys = {
   suites,
   psks: [{ name: "bench", secret: psk }],
   identities: [serverIdentity],
-  authorize: () => ({ name: "bench" })
+  authorize: (publicKey: Uint8Array) =>
+    Buffer.compare(publicKey, clientIdentity.publicKey) === 0 ? { name: "bench" } : "unknown key"
 }
-/** The keys of the client that lead to the suite. Of the pinned keys every side has the right one. */
-const clientKeys = (suite: Suite): PrologueFields & ServerCredentials => {
-  if (!suite.hasIdentities) return { ...agreement, psk }
-  const both = { ...agreement, identity: clientIdentity, ...(suite.hasSharedKey ? { psk } : {}) }
+/**
+ * The keys of the client that lead to the suite. Of the pinned keys every side has the right one;
+ * a stranger's own key is unknown to the server.
+ */
+const clientKeys = (suite: Suite, isStranger = false): PrologueFields & ServerCredentials => {
+  if (!suite.hasIdentities) return { ...agreement, psk: isStranger ? strangerPsk : psk }
+  const identity = isStranger ? strangerIdentity : clientIdentity
+  const both = { ...agreement, identity, ...(suite.hasSharedKey ? { psk } : {}) }
   return suite.hasServerKey
     ? { ...both, serverKey: serverIdentity.publicKey }
     : { ...both, checkServer }
@@ -72,8 +81,11 @@ const serve = (
   started((say) =>
     Effect.gen(function* () {
       const transport = yield* Transport
-      const { address } = yield* transport.listen(anywhere, (connection) =>
-        Channel.accept(connection, serverKeys).pipe(Effect.flatMap(handle), Effect.ignore)
+      const { address } = yield* transport.listen(
+        anywhere,
+        (connection) =>
+          Channel.accept(connection, serverKeys).pipe(Effect.flatMap(handle), Effect.ignore),
+        { halfOpen: limits.halfOpen, halfOpenPerSource: limits.halfOpenPerSource }
       )
       say(address._tag === "Tcp" ? address.port : 0)
       return yield* Effect.never
@@ -102,11 +114,11 @@ const serveMessages = (inbox: Layer.Layer<Inbox, unknown>): Promise<number> =>
 /** Discards messages. */
 const nowhere = Layer.succeed(Inbox, { handle: () => Effect.void })
 
-const connect = (suite: Suite, port: number) =>
+const connect = (suite: Suite, port: number, isStranger = false) =>
   Effect.gen(function* () {
     const transport = yield* Transport
     const connection = yield* transport.connect(tcp("127.0.0.1", port))
-    return yield* Channel.connect(connection, clientKeys(suite))
+    return yield* Channel.connect(connection, clientKeys(suite, isStranger))
   })
 
 const connectClient = (suite: Suite, port: number) =>
@@ -150,6 +162,40 @@ const handshakes = (suite: Suite): Work => ({
   }
 })
 
+/**
+ * Refusals that wait for their time at once: a server holds them for half a second each, and fewer
+ * than this of one source do not evict each other.
+ */
+const refusalsAtOnce = 48
+
+/** Connects with a key that the server does not know, and waits for its refusal. */
+const refusals = (suite: Suite): Work => ({
+  serve: () => serve(() => Effect.void),
+  run: async (port, amount) => {
+    const refused = Effect.flip(Effect.asVoid(connect(suite, port, true)))
+    return { seconds: await seconds(() => crowd(amount, () => run(refused), refusalsAtOnce)) }
+  }
+})
+
+/** Connects and closes, one at a time, while others keep connections open that send nothing. */
+const halfOpen = (suite: Suite): Work => ({
+  serve: () => serve(({ read }) => read),
+  run: async (port, amount) => {
+    const others = await openHalf(port)
+    const times: Array<number> = []
+    for (let count = 0; count < amount; count++) {
+      const start = performance.now()
+      await run(
+        Effect.tap(connect(suite, port), () =>
+          Effect.sync(() => times.push((performance.now() - start) * 1000))
+        )
+      )
+    }
+    const { p50, p95 } = percentiles(times)
+    return { p50, p95, halfOpen: others.stop() }
+  }
+})
+
 const roundTrips = (suite: Suite): Work => ({
   serve: () => serveMessages(nowhere),
   run: (port, amount) =>
@@ -168,23 +214,30 @@ const roundTrips = (suite: Suite): Work => ({
     )
 })
 
-/** 1,000 messages per batch, a receipt for each batch, 16 batches (2 MB) in flight. */
-const messages = (suite: Suite, inbox: Layer.Layer<Inbox, unknown> = nowhere): Work => ({
+/** Bytes of messages in flight: 16 batches of 1,000 messages of 100 bytes, at least two batches. */
+const inFlightBytes = 16 * 1000 * messageBytes
+const batchMessages = 1000
+const batchBytes = 256 * 1024
+
+/** Messages of a size, in batches, with a receipt for each batch. */
+const messages = (
+  suite: Suite,
+  inbox: Layer.Layer<Inbox, unknown> = nowhere,
+  size = messageBytes
+): Work => ({
   serve: () => serveMessages(inbox),
   run: (port, amount) =>
     run(
       Effect.gen(function* () {
         const client = yield* connectClient(suite, port)
-        const batch = Array.from({ length: 1000 }, () => Buffer.alloc(messageBytes, 1))
+        const perBatch = Math.max(1, Math.min(batchMessages, Math.floor(batchBytes / size), amount))
+        const batch = Array.from({ length: perBatch }, () => Buffer.alloc(size, 1))
+        const concurrency = Math.max(2, Math.min(16, Math.floor(inFlightBytes / (perBatch * size))))
         const start = performance.now()
-        yield* Effect.forEach(
-          Array.from({ length: amount / batch.length }),
-          () => client.send(batch),
-          {
-            concurrency: 16,
-            discard: true
-          }
-        )
+        yield* Effect.forEach(Array.from({ length: amount / perBatch }), () => client.send(batch), {
+          concurrency,
+          discard: true
+        })
         return { seconds: (performance.now() - start) / 1000 }
       })
     )
@@ -216,6 +269,10 @@ export const into = (inbox: Layer.Layer<Inbox, unknown>): Side => ({
   messages: messages(suiteNamed("NNpsk0"), inbox)
 })
 
+export const messagesOfSize = (size: number): Side => ({
+  messages: messages(suiteNamed("NNpsk0"), nowhere, size)
+})
+
 export const sealwire = (name: SuiteName): Omit<Required<Side>, "firstBytes"> => {
   const suite = suiteNamed(name)
   return {
@@ -223,6 +280,8 @@ export const sealwire = (name: SuiteName): Omit<Required<Side>, "firstBytes"> =>
     handshakes: handshakes(suite),
     roundTrips: roundTrips(suite),
     messages: messages(suite),
-    idle: idle(suite)
+    idle: idle(suite),
+    refusals: refusals(suite),
+    halfOpen: halfOpen(suite)
   }
 }

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import path from "node:path"
-import { find } from "../programs.ts"
+import { missingPrograms } from "../programs.ts"
+import { missingCertificate } from "../secrets.ts"
 import type { End, Tunnel } from "./tunnel.ts"
 
 /** npm runs the benchmark in the root of the package. */
@@ -11,13 +12,13 @@ const key = (folder: string) => path.join(folder, "sealwire.key")
 /** `sealwire serve --forward` and `sealwire tunnel`, with a shared key. */
 const tunnel = (name: string, pool: number): Tunnel => ({
   name,
-  prepare: (folder) => {
+  missing: (folder) => {
     if (!existsSync(key(folder)))
-      spawnSync("node", [command, "keygen", "-o", key(folder)], { stdio: "ignore" })
-    return existsSync(key(folder))
+      spawnSync(process.execPath, [command, "keygen", "-o", key(folder)], { stdio: "ignore" })
+    return existsSync(key(folder)) ? undefined : "sealwire keygen failed"
   },
   server: ({ from, to, folder }: End) => [
-    "node",
+    process.execPath,
     [
       command,
       "serve",
@@ -32,7 +33,7 @@ const tunnel = (name: string, pool: number): Tunnel => ({
     ]
   ],
   client: ({ from, to, folder }: End) => [
-    "node",
+    process.execPath,
     [
       command,
       "tunnel",
@@ -58,12 +59,12 @@ export const withoutPool = tunnel("sealwire --pool 0", 0)
 /** socat with the certificate of the TLS contestants. TLS 1.3 by default, blocks of 64 KiB. */
 export const socat: Tunnel = {
   name: "socat OPENSSL",
-  prepare: () => find("socat") !== undefined,
+  missing: () => missingPrograms(["socat"]) ?? missingCertificate(),
   server: ({ from, to, folder }) => [
     "socat",
     [
       "-b65536",
-      `OPENSSL-LISTEN:${from},bind=127.0.0.1,fork,reuseaddr,backlog=1024,nodelay,cert=${folder}/cert.pem,key=${folder}/key.pem,cafile=${folder}/cert.pem,verify=1`,
+      `OPENSSL-LISTEN:${from},bind=127.0.0.1,fork,reuseaddr,backlog=1024,nodelay,cert=${folder}/cert.pem,key=${folder}/key.pem,cafile=${folder}/ca.pem,verify=1`,
       `TCP:127.0.0.1:${to},nodelay`
     ]
   ],
@@ -72,7 +73,7 @@ export const socat: Tunnel = {
     [
       "-b65536",
       `TCP-LISTEN:${from},bind=127.0.0.1,fork,reuseaddr,backlog=1024,nodelay`,
-      `OPENSSL:127.0.0.1:${to},nodelay,cert=${folder}/cert.pem,key=${folder}/key.pem,cafile=${folder}/cert.pem,verify=1,commonname=localhost`
+      `OPENSSL:127.0.0.1:${to},nodelay,cert=${folder}/cert.pem,key=${folder}/key.pem,cafile=${folder}/ca.pem,verify=1,commonname=localhost`
     ]
   ]
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto"
-import { writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { find } from "../programs.ts"
+import { missingPrograms } from "../programs.ts"
 import type { Command, End, Tunnel } from "./tunnel.ts"
 
 /** AES-256-CTR and HMAC-SHA256 with one shared key and a Diffie-Hellman exchange. */
@@ -23,9 +23,10 @@ const end =
 
 export const spiped: Tunnel = {
   name: "spiped",
-  prepare: (folder) => {
-    writeFileSync(path.join(folder, "spiped.key"), randomBytes(32), { mode: 0o600 })
-    return find("spiped") !== undefined
+  missing: (folder) => {
+    const key = path.join(folder, "spiped.key")
+    if (!existsSync(key)) writeFileSync(key, randomBytes(32), { mode: 0o600 })
+    return missingPrograms(["spiped"])
   },
   server: end("-d"),
   client: end("-e")

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { userInfo } from "node:os"
 import path from "node:path"
-import { find } from "../programs.ts"
+import { find, missingPrograms } from "../programs.ts"
 import type { Tunnel } from "./tunnel.ts"
 
 const cipher = "aes128-gcm@openssh.com"
@@ -25,9 +25,9 @@ Ciphers ${cipher}
 /** One ssh connection with AES-128-GCM, and one channel for each forwarded connection. */
 export const ssh: Tunnel = {
   name: "ssh",
-  prepare: (folder) => {
+  missing: (folder) => {
     const sshd = find("sshd")
-    if (sshd === undefined || find("ssh") === undefined) return false
+    if (sshd === undefined) return missingPrograms(["sshd", "ssh"])
     const config = path.join(folder, "sshd_config")
     if (!existsSync(config)) {
       for (const name of ["ssh_host", "ssh_client"])
@@ -36,8 +36,10 @@ export const ssh: Tunnel = {
         })
       writeFileSync(config, settings(folder))
     }
-    // sshd may be installed and unable to run: /run/sshd is missing if its service never ran.
-    return spawnSync(sshd, ["-t", "-f", config], { stdio: "ignore" }).status === 0
+    // Its service, which never ran, would make the folder; only root can.
+    if (process.geteuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 })
+    const { status, stderr } = spawnSync(sshd, ["-t", "-f", config], { encoding: "utf8" })
+    return status === 0 ? undefined : `sshd cannot run: ${stderr.trim().split("\n").at(-1)}`
   },
   server: ({ from, folder }) => [
     "sshd",

@@ -1,6 +1,7 @@
 // Every job over Node streams, for all contestants that provide one.
 import { once } from "node:events"
 import type { Duplex } from "node:stream"
+import { openHalf } from "./halfOpen.ts"
 import {
   blockBytes,
   crowd,
@@ -13,10 +14,14 @@ import {
 
 /** The authenticated streams of a contestant. */
 export interface Streams {
+  /** Connections among which `bulk` divides its bytes. Default: 1. */
+  readonly flows?: number
   /** Calls back with each stream after its peer is authenticated; returns the port. */
   readonly listen: (newcomer: (stream: Duplex) => void) => Promise<number>
   /** Resolves when this side is authenticated and ready. */
   readonly connect: (port: number) => Promise<Duplex>
+  /** The same with a key that the server refuses. Resolves before the server has decided. */
+  readonly connectStranger?: (port: number) => Promise<Duplex>
 }
 
 const drained = (stream: Duplex): Promise<unknown> | undefined =>
@@ -43,26 +48,33 @@ const counted = (listen: Streams["listen"], count: (chunk: Buffer) => number, am
     })
   })
 
-export const newlines = (chunk: Buffer): number => {
+const newlines = (chunk: Buffer): number => {
   let found = 0
   for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) found++
   return found
 }
 
-const bulk = ({ listen, connect }: Streams): Work => ({
-  serve: (amount) => counted(listen, ({ length }) => length, amount),
+const bulk = ({ listen, connect, flows = 1 }: Streams): Work => ({
+  serve: (amount) => counted(listen, ({ length }) => length, amount / flows),
   run: async (port, amount) => {
-    const stream = await connect(port)
     const block = Buffer.alloc(blockBytes, 1)
-    const took = await timed(stream, async () => {
-      const answer = once(stream, "data")
-      for (let left = amount; left > 0; left -= block.length) {
-        stream.write(block)
-        const wait = drained(stream)
-        if (wait !== undefined) await wait
-      }
-      await answer
-    })
+    const streams: Array<Duplex> = []
+    while (streams.length < flows) streams.push(await connect(port))
+    const took = await seconds(() =>
+      Promise.all(
+        streams.map(async (stream) => {
+          const answer = once(stream, "data")
+          for (let left = amount / flows; left > 0; left -= block.length) {
+            stream.write(block)
+            const wait = drained(stream)
+            if (wait !== undefined) await wait
+          }
+          await answer
+        })
+      )
+    )
+    // Some contestants report the close as an error.
+    for (const stream of streams) stream.on("error", () => {}).destroy()
     return { seconds: took }
   }
 })
@@ -86,6 +98,45 @@ const handshakes = ({ listen, connect }: Streams): Work => ({
       })
     )
   })
+})
+
+/** Connects with a key that the server refuses, and waits for the end of the connection. */
+const refusals = (
+  listen: Streams["listen"],
+  connect: NonNullable<Streams["connectStranger"]>
+): Work => ({
+  serve: () => listen((stream) => void stream.on("error", () => {}).destroy()),
+  run: async (port, amount) => ({
+    seconds: await seconds(() =>
+      crowd(amount, async () => {
+        const stream = await connect(port)
+        if (stream.destroyed) return
+        await new Promise((resolve) =>
+          stream
+            .on("error", () => {})
+            .once("close", resolve)
+            .resume()
+        )
+      })
+    )
+  })
+})
+
+/** Connects and closes, one at a time, while others keep connections open that send nothing. */
+const halfOpen = ({ listen, connect }: Streams): Work => ({
+  serve: handshakes({ listen, connect }).serve,
+  run: async (port, amount) => {
+    const crowd = await openHalf(port)
+    const times: Array<number> = []
+    for (let count = 0; count < amount; count++) {
+      const start = performance.now()
+      const stream = await connect(port)
+      times.push((performance.now() - start) * 1000)
+      stream.on("error", () => {}).destroy()
+    }
+    const { p50, p95 } = percentiles(times)
+    return { p50, p95, halfOpen: crowd.stop() }
+  }
 })
 
 const roundTrips = ({ listen, connect }: Streams): Work => ({
@@ -185,11 +236,17 @@ const firstBytes = ({ listen, connect }: Streams): Work => ({
   }
 })
 
-export const overStreams = (streams: Streams): Required<Side> => ({
+export const overStreams = (streams: Streams): StreamSide => ({
   firstBytes: firstBytes(streams),
   bulk: bulk(streams),
   handshakes: handshakes(streams),
   roundTrips: roundTrips(streams),
   messages: messages(streams),
-  idle: idle(streams)
+  idle: idle(streams),
+  halfOpen: halfOpen(streams),
+  ...(streams.connectStranger === undefined
+    ? {}
+    : { refusals: refusals(streams.listen, streams.connectStranger) })
 })
+
+type StreamSide = Required<Omit<Side, "refusals">> & Pick<Side, "refusals">

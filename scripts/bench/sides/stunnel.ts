@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs"
 import path from "node:path"
-import { find } from "../programs.ts"
-import { certificate } from "../secrets.ts"
+import { missingPrograms } from "../programs.ts"
+import { missingCertificate } from "../secrets.ts"
 import type { Command, End, Tunnel } from "./tunnel.ts"
 
 /**
@@ -21,8 +21,8 @@ const end =
       connect: `127.0.0.1:${to}`,
       key: path.join(folder, "key.pem"),
       cert: path.join(folder, "cert.pem"),
-      CAfile: path.join(folder, "cert.pem"),
-      verifyPeer: "yes",
+      CAfile: path.join(folder, "ca.pem"),
+      verifyChain: "yes",
       sslVersionMin: "TLSv1.3",
       ciphersuites: "TLS_AES_256_GCM_SHA384",
       sessionResume: "no"
@@ -38,7 +38,7 @@ const end =
 
 export const stunnel: Tunnel = {
   name: "stunnel",
-  prepare: () => find("stunnel") !== undefined && certificate() !== undefined,
+  missing: () => missingPrograms(["stunnel"]) ?? missingCertificate(),
   server: end("server"),
   client: end("client")
 }

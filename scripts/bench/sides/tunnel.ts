@@ -24,15 +24,18 @@ export type Command = readonly [program: string, args: ReadonlyArray<string>]
 
 export interface Tunnel {
   readonly name: string
-  /** Creates the credentials of both ends; false if the program cannot run on this machine. */
-  readonly prepare: (folder: string) => boolean
+  /**
+   * Creates the credentials of both ends; returns why the program cannot run on this machine, if it
+   * cannot.
+   */
+  readonly missing: (folder: string) => string | undefined
   readonly server: (end: End) => Command
   readonly client: (end: End) => Command
 }
 
-/** True if the program is installed and its CPU time can be measured. */
-export const canTunnel = ({ prepare }: Tunnel): boolean =>
-  existsSync("/proc/self/stat") && prepare(secretsFolder())
+/** Returns why the program cannot run here, or its CPU time cannot be measured. */
+export const missingTunnel = ({ missing }: Tunnel): string | undefined =>
+  existsSync("/proc/self/stat") ? missing(secretsFolder()) : "needs /proc for its CPU time"
 
 export const freePort = async (): Promise<number> => {
   const probe = net.createServer().listen(0, "127.0.0.1")
@@ -61,13 +64,16 @@ const open = async (command: (end: End) => Command, to: number, sink: number): P
   return from
 }
 
+/** The jobs through a tunnel; `bulk` divides its bytes among `flows` connections. */
 export const through = (
-  tunnel: Tunnel
+  tunnel: Tunnel,
+  flows = 1
 ): Pick<Required<Side>, "bulk" | "handshakes" | "roundTrips" | "firstBytes"> => {
   // The client's end of ssh names the port of the sink.
   const note = () => path.join(secretsFolder(), `${tunnel.name}.sink`)
   let entrance: Promise<number> | undefined
   const { bulk, handshakes, roundTrips, firstBytes } = overStreams({
+    flows,
     listen: async (newcomer) => {
       const sink = await listenSockets(newcomer)
       writeFileSync(note(), String(sink))

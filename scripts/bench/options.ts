@@ -1,0 +1,45 @@
+/** The arguments of `npm run bench`. */
+export interface Options {
+  /** Words that the names of the chosen rows contain. Empty: every row. */
+  readonly filters: ReadonlyArray<string>
+  /** Prints JSON lines instead of a table. */
+  readonly json: boolean
+  /** One round with a tenth of the operations, to try a row out. */
+  readonly quick: boolean
+  /** Appends the results to the history. */
+  readonly record: boolean
+  /** Writes the tables of the documents from the history, and runs nothing. */
+  readonly tables: boolean
+  /** The major version of Node that runs everything; undefined for the one that runs this. */
+  readonly node: string | undefined
+  /** Options of Node for the processes of contestants, such as --cpu-prof. */
+  readonly nodeOptions: ReadonlyArray<string>
+}
+
+const nodeOption = "--node-option="
+const usage = `--quick, --json, --record, --tables, --node 20|22|24, ${nodeOption}OPTION`
+
+/** The arguments of this process, which `parse` has accepted. */
+export const optionsOf = (args: ReadonlyArray<string>): Options => {
+  const options = parse(args)
+  if (typeof options === "string") throw new Error(options)
+  return options
+}
+
+/** Parses the arguments; returns a line that says what is wrong with them. */
+export const parse = (args: ReadonlyArray<string>): Options | string => {
+  const left = [...args]
+  const filters: Array<string> = []
+  const nodeOptions: Array<string> = []
+  const flags = { json: false, quick: false, record: false, tables: false }
+  let node: string | undefined
+  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
+    const flag = arg.replace(/^--/, "")
+    if (!arg.startsWith("--")) filters.push(arg)
+    else if (arg.startsWith(nodeOption)) nodeOptions.push(arg.slice(nodeOption.length))
+    else if (arg === "--node") node = left.shift() ?? ""
+    else if (flag in flags) flags[flag as keyof typeof flags] = true
+    else return `unknown option ${arg}; the options are ${usage}`
+  }
+  return { filters, nodeOptions, node, ...flags }
+}
