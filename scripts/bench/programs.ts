@@ -18,12 +18,12 @@ export const missingPrograms = (programs: ReadonlyArray<string>): string | undef
 }
 
 const started: Array<ChildProcess> = []
+process.on("exit", () => started.forEach((child) => child.kill()))
 
 /** Starts a program that runs until this process exits. */
 export const start = (program: string, args: ReadonlyArray<string>): void => {
   const child = spawn(find(program) ?? program, args, { stdio: ["ignore", "ignore", "inherit"] })
   started.push(child)
-  process.on("exit", () => child.kill())
 }
 
 /** The unit of CPU time in /proc: 1/100 s, independent of the frequency of the kernel (proc(5)). */
