@@ -175,6 +175,32 @@ describe("push and pull", () => {
     })
   })
 
+  it("the same transfers at once all succeed, and store once", async ({ box }) => {
+    const server = await serve(box)
+    mkdirSync(box.path("docs"))
+    box.write("docs/a.txt", "hello")
+    box.write("docs/empty", "")
+    writeLarge(box.path("docs/big"), 12)
+    mkdirSync(box.path("back"))
+    for (const more of [[], ["--rename"]]) {
+      const commands = [
+        ["push", "docs", "--to", server.address, ...more],
+        ["pull", "docs", "--from", server.address, "--into", "back", ...more]
+      ]
+      for (const command of commands) {
+        const ended = await Promise.all(
+          [1, 2].map(() => box.start(command, { process: true }).ended())
+        )
+        for (const { code } of ended) expect([command, code]).toEqual([command, 0])
+      }
+      for (const folder of ["store/docs", "back/docs"]) {
+        expect(readdirSync(box.path(folder)).toSorted()).toEqual(["a.txt", "big", "empty"])
+        expect(hash(box.path(`${folder}/big`))).toBe(hash(box.path("docs/big")))
+        rmSync(box.path(folder), { recursive: true })
+      }
+    }
+  })
+
   it("a requested path that is not received is an error that names it", async ({ box }) => {
     const server = await serve(box)
     const from = ["--from", server.address]

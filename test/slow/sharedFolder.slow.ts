@@ -146,7 +146,13 @@ describe("a push whose client", () => {
   const setUp = async (box: Box) => {
     mkdirSync(box.path("store"))
     box.useProcesses()
-    const server = await box.listen(["serve", "--listen", "unix:./server.sock", "--files", "./store"])
+    const server = await box.listen([
+      "serve",
+      "--listen",
+      "unix:./server.sock",
+      "--files",
+      "./store"
+    ])
     return { server, wanted: writeRandom(box, "file", 64 * MiB) }
   }
 
