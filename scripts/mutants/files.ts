@@ -193,9 +193,13 @@ export const files = room("files", [
     mutants: [
       ["Option.isSome(end) ? Effect.fail(end.value) : Effect.succeedNone", "Effect.succeedNone"],
       [
-        "size === stats.size && mtimeMs === stats.mtimeMs",
-        "mtimeMs === stats.mtimeMs",
-        { equivalent: "every change of the length changes the modification time" }
+        "Number(now.size) === stats.size && now.ctimeNs === ctimeNs",
+        "now.ctimeNs === ctimeNs",
+        { equivalent: "every change of the length changes the ctime" }
+      ],
+      [
+        "Number(now.size) === stats.size && now.ctimeNs === ctimeNs",
+        "Number(now.size) === stats.size"
       ],
       ["buffered = buffered.subarray(taken.length)", "buffered = new Uint8Array(0)"]
     ]

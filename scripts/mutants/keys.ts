@@ -177,7 +177,7 @@ export const keys = room("keys", [
   },
   {
     file: "InheritedDescriptors.ts",
-    tests: ["cli/childEnvironment"],
+    tests: ["keys/inheritedDescriptors"],
     mutants: [["fd > 2 && isPassedOn(fd)", "false"]]
   },
   {

@@ -27,7 +27,10 @@ export interface RegularFile {
   /** Length in bytes when it was opened. */
   readonly size: number
   readonly stats: Stats
-  /** True when its length and modification time are those of the opening. */
+  /**
+   * True when its length and times are those of the opening. Programs set the time of modification
+   * back; the ctime only the system sets.
+   */
   readonly isUnchanged: Effect.Effect<boolean>
 }
 
@@ -63,6 +66,7 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
       Effect.tryPromise({ try: run, catch: (cause) => readError(file, cause) })
     const handle = yield* openHandle(attempt, file)
     const stats = yield* attempt(() => handle.stat())
+    const { ctimeNs } = yield* attempt(() => handle.stat({ bigint: true }))
     if (stats.isDirectory())
       return yield* new FileUnreadable({ file, detail: "is a folder; name a file" })
     const next = (bytes: number) =>
@@ -85,8 +89,8 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
     )
     if (!stats.isFile()) return input
     const isUnchanged = Effect.promise(() =>
-      handle.stat().then(
-        ({ size, mtimeMs }) => size === stats.size && mtimeMs === stats.mtimeMs,
+      handle.stat({ bigint: true }).then(
+        (now) => Number(now.size) === stats.size && now.ctimeNs === ctimeNs,
         () => false
       )
     )

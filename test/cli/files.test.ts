@@ -1,6 +1,6 @@
 // encrypt, decrypt, rekey and inspect with the built command: texts, exit codes and files.
 import { randomBytes } from "node:crypto"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { describe, expect, vi } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
@@ -87,6 +87,31 @@ describe("a file of many chunks, processed by worker threads", () => {
 })
 
 describe("the output", () => {
+  it("is not written when the source changes while it is read", async ({ box }) => {
+    furnish(box)
+    const source = path.join(box.cwd, "source")
+    box.write("source", Buffer.alloc(64 * 1024 * 1024))
+    const running = box.start(["encrypt", "--key", "./file.key", "-o", "out", "source"], {
+      process: true
+    })
+    // From before its opening to its end, with the time set back each time.
+    const { atime, mtime } = statSync(source)
+    const rewriting = setInterval(() => {
+      writeFileSync(source, "x", { flag: "r+" })
+      utimesSync(source, atime, mtime)
+    }, 5)
+    try {
+      const { code, stderr } = await running.ended()
+      expect(stderr).toBe(
+        "sealwire: source: changed while it was read; the output would mix two states; run the same command again\n"
+      )
+      expect(code).not.toBe(0)
+      expect(existsSync(path.join(box.cwd, "out"))).toBe(false)
+    } finally {
+      clearInterval(rewriting)
+    }
+  })
+
   it.for([
     ["has nothing after kill -9", "SIGKILL", "SIGKILL", 1],
     ["has not a trace after SIGTERM", "SIGTERM", 143, 0]

@@ -1,6 +1,14 @@
 // The library's files: streams, random access, and output files.
 import { randomBytes } from "node:crypto"
-import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import path from "node:path"
 import { beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -74,6 +82,28 @@ it.effect("a file on disk that ends within the tag of its last chunk is truncate
         _tag: "FileTruncated"
       })
     }
+  })
+)
+
+it.scopedLive("a file that is written to is not unchanged, also with its time set back", () =>
+  Effect.gen(function* () {
+    writeFileSync(at("source"), "one")
+    // A file system sets the ctime by a clock with a tick.
+    yield* Effect.sleep("30 millis")
+    const { file } = yield* Input.fromFile(at("source"))
+    expect(yield* file?.isUnchanged ?? Effect.succeed(undefined)).toBe(true)
+    const { atime, mtime } = statSync(at("source"))
+    writeFileSync(at("source"), "two")
+    utimesSync(at("source"), atime, mtime)
+    expect(yield* file?.isUnchanged ?? Effect.succeed(undefined)).toBe(false)
+  })
+)
+
+it.scoped("a stream that fails while its start is read gives its own error", () =>
+  Effect.gen(function* () {
+    const stream = Stream.concat(Stream.make(Buffer.from("SEAL")), Stream.fail("cut" as const))
+    const input = yield* Input.fromStream("stream", stream)
+    expect(yield* Effect.flip(EncryptedFile.unlock(input, fileKey(key)))).toBe("cut")
   })
 )
 

@@ -2,7 +2,7 @@
 // others.
 import { chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import * as TemporaryFile from "../../src/keys/TemporaryFile.ts"
 import { folderOfEachTest } from "../fixtures/folder.ts"
 
@@ -39,6 +39,18 @@ describe("a temporary file", () => {
       expect(await left([own])).toEqual([own])
     }
   )
+
+  it("of a running process of another user stays", async () => {
+    const name = `.key.${host}-${deadPid}-5${end}`
+    const kill = vi.spyOn(process, "kill").mockImplementation(() => {
+      throw Object.assign(new Error("not permitted"), { code: "EPERM" })
+    })
+    try {
+      expect(await left([name])).toEqual([name])
+    } finally {
+      kill.mockRestore()
+    }
+  })
 
   it("of another machine stays: its processes are not known here", async () => {
     const other = host === "01234567" ? "76543210" : "01234567"

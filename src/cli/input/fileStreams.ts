@@ -1,5 +1,4 @@
 // The input and output of the file commands: files, or standard input and output.
-import { shown } from "../../bytes/excerpt.ts"
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -138,7 +137,7 @@ export const run = <A, E, E2>(
   input: Input.Input,
   output: Pick<Output.Output<E2>, "commit" | "fd">,
   work: (counter: ByteCounter) => Effect.Effect<A, E>
-): Effect.Effect<A, E | E2, Report> =>
+): Effect.Effect<A, E | E2 | FileUnreadable, Report> =>
   Effect.gen(function* () {
     const { withProgress } = yield* Report
     const { stdout } = yield* Streams
@@ -150,10 +149,13 @@ export const run = <A, E, E2>(
     // A progress line would overwrite content on the terminal.
     const canDraw = output.fd !== undefined || stdout.isTTY !== true
     const result = yield* canDraw ? withProgress(progressLine)(work(counter)) : work(counter)
+    // Before the commit: a mixture of two states never gets the name of the output.
     if (input.file !== undefined && !(yield* input.file.isUnchanged))
-      yield* Effect.logWarning(
-        `${shown(input.name)} changed while it was read; the output mixes old and new content`
-      )
+      return yield* new FileUnreadable({
+        file: input.name,
+        detail:
+          "changed while it was read; the output would mix two states; run the same command again"
+      })
     yield* output.commit
     return result
   })
