@@ -9,6 +9,7 @@ const requirements = [
   [/hasPostgres|Postgres\.available|isMissing\(kind\)|^!available$/, ["PostgreSQL"]],
   [/hasOpenssl/, ["openssl"]],
   [/hasStrace/, ["strace"]],
+  [/hasPromtool/, ["promtool (prometheus)"]],
   [/hasGo/, ["go", "golang-github-flynn-noise-dev"]],
   [/hasCompiler/, ["a C++ compiler with OpenSSL's headers"]],
   [/hasScript|\/usr\/bin\/script/, ["script (util-linux)"]],

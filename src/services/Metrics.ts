@@ -1,6 +1,7 @@
 // The metrics of a server: its own, and the mechanism with which each service declares others.
 // They appear on the /metrics page of `serve` and as metrics of Effect, which any exporter reads.
 import * as EffectMetric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
 import type { Counters } from "./Service.ts"
 
@@ -11,7 +12,7 @@ import type { Counters } from "./Service.ts"
 export interface Metric {
   /** The name for Prometheus and OpenTelemetry. */
   readonly name: string
-  readonly type: "gauge" | "counter"
+  readonly type: "gauge" | "counter" | "histogram"
   readonly help: string
 }
 
@@ -70,6 +71,39 @@ export const gauge = (name: string, help: string): Gauge => {
   }
 }
 
+/** A distribution of durations in seconds. Several servers of one process add up. */
+export interface Histogram extends Metric {
+  readonly type: "histogram"
+  readonly observe: (seconds: number) => void
+  readonly current: () => Distribution
+}
+
+/** The observations of a histogram so far. */
+export interface Distribution {
+  /** How many observations were at most so many seconds. */
+  readonly buckets: ReadonlyArray<readonly [seconds: number, count: number]>
+  readonly count: number
+  readonly sum: number
+}
+
+/** Bounds of the buckets in seconds: from a commit on a fast disk to the longest deadline. */
+const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Declares a histogram of durations. */
+export const histogram = (name: string, help: string): Histogram => {
+  const metric = EffectMetric.histogram(name, MetricBoundaries.fromIterable(seconds), help)
+  return {
+    name,
+    type: "histogram",
+    help,
+    observe: (value) => metric.unsafeUpdate(value, []),
+    current: () => {
+      const { buckets, count, sum } = metric.unsafeValue([])
+      return { buckets: buckets.filter(([bound]) => Number.isFinite(bound)), count, sum }
+    }
+  }
+}
+
 /**
  * Returns a function that adds to a counter of a session and to the metric of the same name; with
  * `target`, to the metric of that target.
@@ -95,9 +129,14 @@ export const sessionCounter = <Name extends string>(
 /** The metrics of the server itself. */
 export const metrics = {
   up: gauge("sealwire_up", "1 if it can do its work, 0 if not; label reason: why not."),
+  buildInfo: gauge("sealwire_build_info", "1; labels version and node: what runs."),
   startTime: gauge("sealwire_start_time_seconds", "Start time of the server, since 1970."),
   sessions: gauge("sealwire_sessions", "Sessions that are open."),
   halfOpen: gauge("sealwire_half_open_connections", "Connections whose handshake is not complete."),
+  handshake: histogram(
+    "sealwire_handshake_seconds",
+    "Time from the acceptance of a connection to the end of its handshake."
+  ),
   sessionsStarted: counter("sealwire_sessions_total", "Sessions that were started."),
   sessionsFailed: counter("sealwire_sessions_failed_total", "Sessions that ended with an error."),
   connectionsRefused: counter(

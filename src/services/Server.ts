@@ -161,12 +161,14 @@ const acceptanceOf = (
 ): Channel.Acceptance<never> => {
   const { padding, on } = options
   let place: PeerPlace | undefined
+  const acceptedAt = performance.now()
   metrics.halfOpen.add(1)
   return {
     keys,
     ...(padding === undefined ? {} : { padding }),
     settled: () => metrics.halfOpen.add(-1),
     opened: (channel) => {
+      metrics.handshake.observe((performance.now() - acceptedAt) / 1000)
       const { peer, peerAddress: from, publicKey } = channel
       const most = peerLimits(publicKey, options)
       place = budgets.enter(budgetKey({ peer, from }), most)

@@ -4,7 +4,7 @@ import * as Data from "effect/Data"
 import * as Printable from "../../bytes/Printable.ts"
 import { metrics, targetedServices } from "../../services/builtin/index.ts"
 import type { NotReady } from "../../services/Readiness.ts"
-import type { Metric } from "../../services/Metrics.ts"
+import type { Distribution, Histogram, Metric } from "../../services/Metrics.ts"
 import type { ServerEvent } from "../../services/Server.ts"
 import type { Counters, RemotePeer } from "../../services/Service.ts"
 
@@ -135,7 +135,8 @@ const add = (one: Readonly<Counters>, other: Readonly<Counters>): Counters => {
 export const formatMetrics = (snapshot: Snapshot): string =>
   Object.entries(metrics)
     .map(([part, table]) => {
-      if (part === "server") return `${upSamples(snapshot)}${samples(serverRows(snapshot))}`
+      if (part === "server")
+        return `${upSamples(snapshot)}${buildInfo}${samples(serverRows(snapshot))}`
       if (part === "inbox") return samples(inboxRows(snapshot))
       return targetedServices.includes(part)
         ? targetSamples(part, table, snapshot)
@@ -144,7 +145,16 @@ export const formatMetrics = (snapshot: Snapshot): string =>
     .join("")
 
 type Table = Readonly<Record<string, Metric>>
-type Row = readonly [metric: Metric, value: number]
+type Row = readonly [metric: Metric, value: number | Distribution]
+
+declare const SEALWIRE_VERSION: string | undefined
+
+/** The build writes the version of the package into the command; the sources alone have none. */
+const version = typeof SEALWIRE_VERSION === "string" ? SEALWIRE_VERSION : "unknown"
+
+const buildInfo =
+  `${headerOf(metrics.server.buildInfo)}\n` +
+  `${metrics.server.buildInfo.name}{version="${version}",node="${process.versions.node}"} 1\n`
 
 /** One sample for each reason why the server is not ready: 0. Without one: 1, reason "ready". */
 const upSamples = ({ notReady }: Snapshot): string => {
@@ -165,6 +175,7 @@ const serverRows = ({ since, halfOpen, sessions, total }: Snapshot): ReadonlyArr
     [server.startTime, since / 1000],
     [server.sessions, sessions.length],
     [server.halfOpen, halfOpen],
+    [server.handshake, server.handshake.current()],
     [server.sessionsStarted, total.sessions],
     [server.sessionsFailed, total.failed],
     [server.connectionsRefused, total.refused]
@@ -173,7 +184,12 @@ const serverRows = ({ since, halfOpen, sessions, total }: Snapshot): ReadonlyArr
 
 /** One row per metric of a service; its key is the name of the counter (`sessionCounter`). */
 const counterRows = (table: Table, counters: Readonly<Counters> = {}): ReadonlyArray<Row> =>
-  Object.entries(table).map(([name, metric]) => [metric, counters[name] ?? 0])
+  Object.entries(table).map(([name, metric]) => [
+    metric,
+    isHistogram(metric) ? metric.current() : (counters[name] ?? 0)
+  ])
+
+const isHistogram = (metric: Metric): metric is Histogram => metric.type === "histogram"
 
 const inboxRows = ({ inbox, at }: Snapshot): ReadonlyArray<Row> => {
   const { readable, messages, oldest, dead } = metrics.inbox
@@ -188,10 +204,32 @@ const inboxRows = ({ inbox, at }: Snapshot): ReadonlyArray<Row> => {
 }
 
 const samples = (rows: ReadonlyArray<Row>): string =>
-  rows.map(([metric, value]) => `${headerOf(metric)}\n${metric.name} ${value}\n`).join("")
+  rows
+    .map(([metric, value]) =>
+      typeof value === "number"
+        ? `${headerOf(metric)}\n${metric.name} ${value}\n`
+        : distributionSamples(metric, value)
+    )
+    .join("")
 
-const headerOf = ({ name, type, help }: Metric): string =>
-  `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
+const distributionSamples = (metric: Metric, { buckets, count, sum }: Distribution): string => {
+  const { name } = metric
+  const bounded = [
+    ...buckets.map(([bound, within]) => [String(bound), within] as const),
+    ["+Inf", count] as const
+  ]
+  return [
+    headerOf(metric),
+    ...bounded.map(([bound, within]) => `${name}_bucket{le="${bound}"} ${within}`),
+    `${name}_sum ${sum}`,
+    `${name}_count ${count}`,
+    ""
+  ].join("\n")
+}
+
+function headerOf({ name, type, help }: Metric): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}`
+}
 
 /** One sample per target; the server chose the names of its targets. */
 const targetSamples = (name: string, table: Table, { counted }: Snapshot): string => {

@@ -67,7 +67,8 @@ export type WorkEvent = Data.TaggedEnum<{
   /** The inbox cannot be read; the worker tries again after `millis`. */
   Unavailable: { readonly reason: string; readonly millis: number }
 }>
-export const WorkEvent = Data.taggedEnum<WorkEvent>()
+/** The constructors and `$match`. */
+export const WorkEvent: Data.TaggedEnum.Constructor<WorkEvent> = Data.taggedEnum<WorkEvent>()
 
 /** Handles one message. */
 export type Handle<R> = (message: StoredMessage) => Effect.Effect<void, HandlingFailed, R>

@@ -3,6 +3,7 @@
 import * as Effect from "effect/Effect"
 import type { RemotePeer, Service } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
+import { metrics } from "./metrics.ts"
 import { MessageRefused } from "./MessageErrors.ts"
 import { limits, type Message } from "./MessageFrame.ts"
 import { senderId } from "./MessageHandler.ts"
@@ -87,9 +88,14 @@ const batchHandler =
   (remote: RemotePeer, handle: HandleMessages, answer: AnswerRequest): HandleBatch =>
   (batch) => {
     const [first] = batch as readonly [Message]
+    const arrivedAt = performance.now()
+    const measured = <A>(outcome: A): A => {
+      metrics.receipt.observe((performance.now() - arrivedAt) / 1000)
+      return outcome
+    }
     const handling = first.wantsReply
-      ? answer(first, remote)
-      : Effect.as(handle(batch, remote), handledOutcome)
+      ? Effect.map(answer(first, remote), measured)
+      : Effect.map(handle(batch, remote), () => measured(handledOutcome))
     return spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
       kind: first.wantsReply ? "server" : "consumer",
       trace: "own",

@@ -18,7 +18,7 @@ import { spendBytes } from "../rules.ts"
 import type { ServiceSession } from "../Service.ts"
 import { MessageRefused } from "./MessageErrors.ts"
 import { limits, MessageDecoder, type Message } from "./MessageFrame.ts"
-import { metrics } from "./metrics.ts"
+import { counters } from "./metrics.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
 import { fitsAllowance, takeMessages } from "./rules.ts"
 
@@ -52,7 +52,7 @@ class MessageSession {
   readonly #runtime: Runtime.Runtime<never>
   readonly #resume: (result: Effect.Effect<void, SessionFailure>) => void
   readonly #decoder = new MessageDecoder()
-  readonly #add: (name: keyof typeof metrics, amount: number) => void
+  readonly #add: (name: keyof typeof counters, amount: number) => void
   #stopDraining = () => {}
 
   /** Messages that were handled, from the first of the session. */
@@ -88,7 +88,7 @@ class MessageSession {
     this.#handle = handle
     this.#runtime = runtime
     this.#resume = resume
-    this.#add = sessionCounter(metrics, session.counters)
+    this.#add = sessionCounter(counters, session.counters)
   }
 
   start(): void {
