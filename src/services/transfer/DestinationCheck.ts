@@ -14,7 +14,7 @@ import type { Entry } from "./Manifest.ts"
 import type { Answer, Policy } from "./Messages.ts"
 import * as Names from "./Names.ts"
 import * as PartialFile from "./PartialFile.ts"
-import type { Holder } from "./PartialFileLock.ts"
+import { holderOf, type Holder } from "./PartialFileLock.ts"
 import { costOf, noCharge, type Charge, type Quota } from "./Quotas.ts"
 import type { SafeDirectory, SafeDirectories } from "./SafeDirectory.ts"
 import { Signal } from "./Signal.ts"
@@ -254,7 +254,7 @@ export class DestinationCheck {
         if (dry) return answerOnly("want")
         // Before the folder is opened, which may not exist because it did not fit itself.
         charge = yield* this.#chargeOrWait(index, existing)
-        if (charge === undefined) return answerOnly("quota")
+        if (charge === undefined) return yield* this.#overQuota(index)
       }
       const { directory, name } = yield* attempt(() => this.destinationOf(index))
       // Other sessions of the peer hold its memory for a while.
@@ -267,7 +267,7 @@ export class DestinationCheck {
       // A numbered copy may be there already, which only the sender can tell.
       charge ??= yield* this.#chargeOrWait(index, existing)
       if (charge === undefined)
-        return copy === undefined ? answerOnly("quota") : { answer: "differs", ...copy }
+        return copy === undefined ? yield* this.#overQuota(index) : { answer: "differs", ...copy }
       const answered: CheckResult = {
         ...(copy === undefined ? answerOnly("want") : { answer: "compare", ...copy }),
         charge
@@ -275,6 +275,16 @@ export class DestinationCheck {
       return PartialFile.isResumable(entry) && !dry
         ? yield* this.#resume(directory, name, entry, answered)
         : answered
+    })
+  }
+
+  /** The room may be that of the same file, which another session of the peer writes. */
+  #overQuota(index: number): Effect.Effect<CheckResult | "held", NodeJS.ErrnoException> {
+    return attempt(() => {
+      const { tag, entries } = this.#options
+      const entry = entries[index] as Entry
+      const partial = this.#existing(index, (name) => PartialFile.resumableName(name, tag, entry))
+      return partial !== undefined && holderOf(partial) !== undefined ? "held" : answerOnly("quota")
     })
   }
 
