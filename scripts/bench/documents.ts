@@ -1,7 +1,7 @@
 // `npm run bench -- --tables`: writes the tables of the documents from the history.
 import { readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import type { Entry } from "./history.ts"
+import { majorOf, type Entry } from "./history.ts"
 import { figure } from "./table.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
@@ -39,7 +39,7 @@ const lastEntries = (
 ): ReadonlyArray<Entry> => {
   const last = new Map<string, Entry>()
   for (const entry of history)
-    if (entry.row === row && entry.node.startsWith(`${node}.`)) last.set(entry.contestant, entry)
+    if (entry.row === row && majorOf(entry.node) === node) last.set(entry.contestant, entry)
   return [...last.values()]
 }
 
@@ -64,22 +64,25 @@ export const tableOf = (
   return ["| | Sealwire | its ratio to (above 1 is better) |", "|---|---|---|", ...lines].join("\n")
 }
 
+/** Tells what the figures are of, as a line above the table. */
+const captionOf = (history: ReadonlyArray<Entry>, version: string): string => {
+  const entries = history.filter(({ node }) => majorOf(node) === version)
+  const { node = "", cpus = "", commit = "" } = entries.at(-1) ?? {}
+  const others = entries.some(({ isQuiet }) => !isQuiet) ? "; other programs ran at the time" : ""
+  return `Node ${node}, ${cpus}, commit ${commit}${others}.`
+}
+
 /** Writes the tables of README.md (Node 20, the important rows) and of docs/explanation/speed.md. */
 export const writeTables = (history: ReadonlyArray<Entry>): void => {
   const rows = [...new Set(history.map(({ row }) => row))]
-  const last = history.at(-1)
-  const written = (file: string, table: string) => {
+  const versions = [...new Set(history.map(({ node }) => majorOf(node)))].toSorted()
+  const write = (file: string, version: ReadonlyArray<string>, names: ReadonlyArray<string>) => {
     const at = path.join(root, file)
-    writeFileSync(at, replaceTable(readFileSync(at, "utf8"), table))
+    const tables = version.map(
+      (version) => `${captionOf(history, version)}\n\n${tableOf(history, names, version)}`
+    )
+    writeFileSync(at, replaceTable(readFileSync(at, "utf8"), tables.join("\n\n")))
   }
-  written("README.md", tableOf(history, readmeRows, "20"))
-  const versions = [...new Set(history.map(({ node }) => node.split(".", 1).join()))].toSorted()
-  written(
-    "docs/explanation/speed.md",
-    versions
-      .map(
-        (version) => `Node ${version}, ${last?.cpus ?? ""}:\n\n${tableOf(history, rows, version)}`
-      )
-      .join("\n\n")
-  )
+  write("README.md", ["20"], readmeRows)
+  write("docs/explanation/speed.md", versions, rows)
 }

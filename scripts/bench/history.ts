@@ -37,7 +37,8 @@ export const append = (
       .join("")
   )
 
-const majorOf = (version: string): string => version.split(".", 1).join()
+/** The first number of a version. */
+export const majorOf = (version: string): string => version.split(".", 1).join()
 
 /** Returns the last entry about the same figure of the same major version of Node. */
 export const lastOf = (

@@ -4,7 +4,7 @@ const empty = Buffer.alloc(0)
  * Assembles frames from a byte stream that arrives in chunks of any size.
  *
  * Bytes that lie in one chunk are returned as a view of it. Only bytes that span chunks are copied,
- * into memory that grows with the bytes received, never with the length that a peer announces. When
+ * into memory of at most four times the bytes received, however long a peer announces a frame. When
  * `has`, `need` or `take` reports that bytes are missing, the buffer has copied the rest of the
  * last chunk and refers to it no longer: a small rest of a large record does not keep the record in
  * memory, and its owner may reuse it. Returned views stay valid; the buffer never writes to them.
@@ -120,8 +120,9 @@ export class FrameBuffer {
     const rest = this.#chunk.subarray(this.#offset, this.#offset + count - held)
     if (rest.length === 0) return
     if (this.#end + rest.length > this.#held.length) {
-      // Doubling copies each byte about once. Slow: a slice of Node's pool keeps the pool alive.
-      const size = Math.max(held + rest.length, Math.min(2 * this.#held.length, count))
+      // Growing fourfold copies a third of the bytes again. Slow: a slice of Node's pool keeps the
+      // pool alive.
+      const size = Math.max(held + rest.length, Math.min(4 * this.#held.length, count))
       const larger = Buffer.allocUnsafeSlow(size)
       larger.set(this.#held.subarray(this.#start, this.#end))
       this.#held = larger

@@ -14,7 +14,10 @@ import {
 
 /** The authenticated streams of a contestant. */
 export interface Streams {
-  /** Connections among which `bulk` divides its bytes. Default: 1. */
+  /**
+   * Connections among which `bulk` divides its bytes, and which stay open between its runs. Default:
+   * one, which is new for each run.
+   */
   readonly flows?: number
   /** Calls back with each stream after its peer is authenticated; returns the port. */
   readonly listen: (newcomer: (stream: Duplex) => void) => Promise<number>
@@ -44,7 +47,9 @@ const counted = (listen: Streams["listen"], count: (chunk: Buffer) => number, am
     stream.on("error", () => {})
     stream.on("data", (chunk: Buffer) => {
       left -= count(chunk)
-      if (left <= 0) stream.write(done)
+      if (left > 0) return
+      left += amount
+      stream.write(done)
     })
   })
 
@@ -54,30 +59,33 @@ const newlines = (chunk: Buffer): number => {
   return found
 }
 
-const bulk = ({ listen, connect, flows = 1 }: Streams): Work => ({
-  serve: (amount) => counted(listen, ({ length }) => length, amount / flows),
-  run: async (port, amount) => {
-    const block = Buffer.alloc(blockBytes, 1)
-    const streams: Array<Duplex> = []
-    while (streams.length < flows) streams.push(await connect(port))
-    const took = await seconds(() =>
-      Promise.all(
-        streams.map(async (stream) => {
-          const answer = once(stream, "data")
-          for (let left = amount / flows; left > 0; left -= block.length) {
-            stream.write(block)
-            const wait = drained(stream)
-            if (wait !== undefined) await wait
-          }
-          await answer
-        })
-      )
-    )
-    // Some contestants report the close as an error.
-    for (const stream of streams) stream.on("error", () => {}).destroy()
-    return { seconds: took }
+const bulk = ({ listen, connect, flows }: Streams): Work => {
+  const streams: Array<Duplex> = []
+  const share = (amount: number) => amount / (flows ?? 1)
+  const write = async (stream: Duplex, amount: number) => {
+    const block = Buffer.alloc(Math.min(blockBytes, amount), 1)
+    const answer = once(stream, "data")
+    for (let left = amount; left > 0; left -= block.length) {
+      stream.write(block)
+      const wait = drained(stream)
+      if (wait !== undefined) await wait
+    }
+    await answer
   }
-})
+  return {
+    serve: (amount) => counted(listen, ({ length }) => length, share(amount)),
+    run: async (port, amount) => {
+      while (streams.length < (flows ?? 1)) streams.push(await connect(port))
+      const took = await seconds(() =>
+        Promise.all(streams.map((stream) => write(stream, share(amount))))
+      )
+      // Some contestants report the close as an error.
+      if (flows === undefined)
+        for (const stream of streams.splice(0)) stream.on("error", () => {}).destroy()
+      return { seconds: took }
+    }
+  }
+}
 
 /** The server closes each authenticated connection; the client waits for that. */
 const handshakes = ({ listen, connect }: Streams): Work => ({

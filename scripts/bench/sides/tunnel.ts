@@ -64,16 +64,16 @@ const open = async (command: (end: End) => Command, to: number, sink: number): P
   return from
 }
 
-/** The jobs through a tunnel; `bulk` divides its bytes among `flows` connections. */
+/** The jobs through a tunnel; `bulk` divides its bytes among `flows` connections, if given. */
 export const through = (
   tunnel: Tunnel,
-  flows = 1
+  flows?: number
 ): Pick<Required<Side>, "bulk" | "handshakes" | "roundTrips" | "firstBytes"> => {
   // The client's end of ssh names the port of the sink.
   const note = () => path.join(secretsFolder(), `${tunnel.name}.sink`)
   let entrance: Promise<number> | undefined
   const { bulk, handshakes, roundTrips, firstBytes } = overStreams({
-    flows,
+    ...(flows === undefined ? {} : { flows }),
     listen: async (newcomer) => {
       const sink = await listenSockets(newcomer)
       writeFileSync(note(), String(sink))
