@@ -65,7 +65,9 @@ export const noise = room("noise", [
     tests: ["noise/handshakeState", "noise/noise"],
     mutants: [
       ['    return "low-order point"', "    return Buffer.alloc(32)"],
-      ["export const dhLen = 32", "export const dhLen = 33"]
+      ["export const dhLen = 32", "export const dhLen = 33"],
+      ["kept.size <= keptResults", "kept.size < keptResults", { tests: ["noise/staticDh"] }],
+      ["    kept.delete(oldest)\n", "    break\n", { tests: ["noise/staticDh"] }]
     ]
   },
   {

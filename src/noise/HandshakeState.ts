@@ -1,7 +1,8 @@
+import type { KeyObject } from "node:crypto"
 import type { Secret } from "../bytes/Secret.ts"
-import { generate, type KeyPair } from "../keys/KeyPair.ts"
+import { generate, importPublic, type KeyPair } from "../keys/KeyPair.ts"
 import { maxMessageBytes, tagLen, type CipherState } from "./CipherState.ts"
-import { dh, dhLen } from "./Dh.ts"
+import { dh, dhLen, staticDh } from "./Dh.ts"
 import type { Token } from "./Pattern.ts"
 import type { Protocol } from "./Protocol.ts"
 import { isNoiseError, type NoiseError } from "./NoiseError.ts"
@@ -44,6 +45,9 @@ export class HandshakeState {
   #e: KeyPair | undefined
   #rs: Uint8Array | undefined
   #re: Uint8Array | undefined
+  /** rs and re, imported at their first use: each takes part in two DHs. */
+  #importedRs: KeyObject | undefined
+  #importedRe: KeyObject | undefined
   readonly #psks: Array<Psk>
   /** Index of the next message. */
   #messageIndex = 0
@@ -196,11 +200,19 @@ export class HandshakeState {
     // The first letter names the initiator's key, the second the responder's. Section 7.1.
     const [localKey, remoteKey] = this.#initiator ? token : [token[1], token[0]]
     const local = localKey === "e" ? this.#e : this.#s
-    const remote = remoteKey === "e" ? this.#re : this.#rs
-    const shared = dh(local as KeyPair, remote as Uint8Array)
+    const shared =
+      token === "ss"
+        ? staticDh(this.#s as KeyPair, this.#rs as Uint8Array, this.#remote("s"))
+        : dh(local as KeyPair, this.#remote(remoteKey as "e" | "s"))
     if (isNoiseError(shared)) return shared
     this.#symmetric.mixKey(shared)
     return undefined
+  }
+
+  #remote(key: "e" | "s"): KeyObject {
+    return key === "e"
+      ? (this.#importedRe ??= importPublic(this.#re as Uint8Array))
+      : (this.#importedRs ??= importPublic(this.#rs as Uint8Array))
   }
 
   #end(error: NoiseError): NoiseError {

@@ -1,8 +1,7 @@
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { awaitAtMost } from "./Deadline.ts"
+import { asyncAtMost } from "./Deadline.ts"
 import type { Flow, FlowListener, Wire } from "./Flow.ts"
 import { limits } from "./limits.ts"
 import { StreamFlow } from "./StreamFlow.ts"
@@ -138,18 +137,31 @@ const awaitEvent = (
  * interruption.
  */
 const close = (wire: Wire, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-  Effect.gen(function* () {
+  Effect.suspend(() => {
     const { stream } = wire
-    if (stream.destroyed) return
-    if (Exit.isFailure(exit)) return wire.reset()
+    if (stream.destroyed) return Effect.void
+    if (Exit.isFailure(exit)) wire.reset()
     // The protocol on top has already ended the stream.
-    if (stream.writableFinished) return void stream.destroy()
-    const flushed = yield* Deferred.make<void>()
-    const done = () => Deferred.unsafeDone(flushed, Effect.void)
-    stream.once("finish", done)
-    stream.once("close", done)
-    if (!stream.writableEnded) stream.end()
-    yield* awaitAtMost(flushed, limits.closeDeadline)
-    if (stream.writableFinished) stream.destroy()
-    else wire.reset()
+    else if (stream.writableFinished) stream.destroy()
+    else return flush(wire)
+    return Effect.void
   })
+
+/** Ends the stream and waits until all is written; then closes it, or resets it if that fails. */
+const flush = (wire: Wire): Effect.Effect<void> =>
+  asyncAtMost<void, never>(
+    limits.closeDeadline,
+    () => Effect.void,
+    (resume) => {
+      const { stream } = wire
+      const done = () => resume(Effect.void)
+      stream.once("finish", done)
+      stream.once("close", done)
+      if (!stream.writableEnded) stream.end()
+    }
+  ).pipe(
+    Effect.map(() => {
+      if (wire.stream.writableFinished) wire.stream.destroy()
+      else wire.reset()
+    })
+  )

@@ -81,12 +81,15 @@ const serve = (
   started((say) =>
     Effect.gen(function* () {
       const transport = yield* Transport
-      const { address } = yield* transport.listen(
-        anywhere,
-        (connection) =>
-          Channel.accept(connection, serverKeys).pipe(Effect.flatMap(handle), Effect.ignore),
-        { halfOpen: limits.halfOpen, halfOpenPerSource: limits.halfOpenPerSource }
-      )
+      const handler = yield* Channel.handler(() => ({
+        keys: serverKeys,
+        opened: (channel) => Effect.ignore(handle(channel)),
+        refused: () => Effect.void
+      }))
+      const { address } = yield* transport.listen(anywhere, handler, {
+        halfOpen: limits.halfOpen,
+        halfOpenPerSource: limits.halfOpenPerSource
+      })
       say(address._tag === "Tcp" ? address.port : 0)
       return yield* Effect.never
     })
