@@ -401,12 +401,12 @@ export const channel = room("channel", [
     tests: ["channel/ends"],
     mutants: [
       [
-        'if (type !== RecordType.Ready) return "the first record is not READY"',
-        "",
+        "this.#closing.wasOpen || type === RecordType.Ready\n",
+        "true\n",
         { tests: ["channel/handshake"] }
       ],
       [
-        '    if (this.#opening !== undefined && body.length > 0)\n      return "a READY of a server that is not empty"\n',
+        '      if (channel.#opening !== undefined && body.length > 0)\n        return "a READY of a server that is not empty"\n',
         "",
         { tests: ["channel/handshake"] }
       ],
@@ -415,40 +415,54 @@ export const channel = room("channel", [
         "Buffer.from(body).toString()",
         { tests: ["channel/handshake"] }
       ],
+      ['      if (channel.#closing.wasOpen) return "a second READY"\n', ""],
       [
-        '    if (this.#closeReceived) return "a record after CLOSE"\n',
-        "",
-        {
-          equivalent:
-            "after CLOSE the channel has its error, and #receive returns before it looks at the record"
-        }
+        '      if (channel.#reading.isFinished) return "DATA or CONTROL after FIN"\n      channel.#reading.add(body, body.length)',
+        "      channel.#reading.add(body, body.length)"
       ],
-      ['        return "a second READY"', "        return undefined"],
-      ['        if (this.#finReceived) return "DATA or CONTROL after FIN"\n', ""],
-      ['        if (this.#finReceived) return "a second FIN"\n', ""],
-      ['        if (decodeFin(body) !== this.#received) return "a FIN with a wrong total"\n', ""],
-      ['    if (sent !== this.#received) return "a CLOSE with a wrong total"\n', ""],
-      ["if (code === CloseCode.Done) this.#finReceived = true", "this.#finReceived = true"],
+      ["add(body, body.length)", "add(body, 0)"],
+      ["add(new Control(body), 0)", "add(new Control(body), body.length)"],
+      ['      if (channel.#reading.isFinished) return "a second FIN"\n', ""],
       [
-        "if (this.#blocked || !this.#readySent) this.#pongPending = true",
-        "if (this.#blocked) this.#pongPending = true",
-        { tests: ["channel/handshake"] }
+        '      if (decodeFin(body) !== channel.#reading.received) return "a FIN with a wrong total"\n',
+        ""
       ],
+      ['      if (sent !== channel.#reading.received) return "a CLOSE with a wrong total"\n', ""],
+      ["if (code === CloseCode.Done) channel.#reading.finish()", "channel.#reading.finish()"],
       [
-        "if (this.#blocked || !this.#readySent) this.#pongPending = true",
-        "if (!this.#readySent) this.#pongPending = true",
-        { tests: ["channel/keepalive"] }
+        "code === CloseCode.Done)\n    this.#end({",
+        "true)\n    this.#end({",
+        { tests: ["channel/exhausted"] }
       ],
-      ["if (this.#unread.bytes >= limits.unreadBytes) this.#flow.pause()", ""],
+      ["    if (wasOpen) this.#flow.reset()\n", "", { tests: ["channel/ends"] }]
+    ]
+  },
+  {
+    file: "Reading.ts",
+    tests: ["channel/ends"],
+    mutants: [
+      ["    if (this.#unread.bytes >= limits.unreadBytes) this.#flow.pause()\n", ""],
       [
-        "if (this.#unread.bytes < limits.unreadBytes / 2) this.#flow.resume()",
+        "    if (this.#unread.bytes < limits.unreadBytes / 2) this.#flow.resume()\n",
         "",
         { tests: ["channel/channel"] }
       ],
+      ["(this.isFinished && !isComplete)", "!isComplete"]
+    ]
+  },
+  {
+    file: "Writing.ts",
+    tests: ["channel/ends"],
+    mutants: [
       [
-        "if (code === CloseCode.Done && !this.#finSent) this.#sendFin()",
-        "if (!this.#finSent) this.#sendFin()",
-        { tests: ["channel/exhausted"] }
+        'if (this.#isBlocked || this.#state === "unready") this.#isPongPending = true',
+        "if (this.#isBlocked) this.#isPongPending = true",
+        { tests: ["channel/handshake"] }
+      ],
+      [
+        'if (this.#isBlocked || this.#state === "unready") this.#isPongPending = true',
+        'if (this.#state === "unready") this.#isPongPending = true',
+        { tests: ["channel/keepalive"] }
       ],
       [
         "if (!this.#outbound.exhausted) return undefined",
@@ -456,21 +470,28 @@ export const channel = room("channel", [
         { tests: ["channel/exhausted"] }
       ],
       [
-        "if (this.#finSent || this.#closeReceived) return Effect.void",
-        "if (this.#finSent) return Effect.void"
-      ],
-      ["if (this.#peerReady) this.#flow.reset()", "", { tests: ["channel/ends"] }],
+        'if (this.#state === "finished" || this.#closing.isClosedByPeer) return Effect.void',
+        'if (this.#state === "finished") return Effect.void'
+      ]
+    ]
+  },
+  {
+    file: "Closing.ts",
+    tests: ["channel/ends"],
+    mutants: [
+      ["new StreamTruncated({ peer, code })", "new ChannelClosed({ peer, reason: code })"],
       [
-        "new StreamTruncated({ peer: this.#peer, code }))",
-        "new ChannelClosed({ peer: this.#peer, reason: code }))"
+        "    if (!this.isEnded) this.#state =",
+        "    this.#state =",
+        { equivalent: "ChannelState.#end, its one caller, asks before" }
       ],
       [
-        'this.#isAccepted ? "interrupted" : "key refused"',
+        'subject.isAccepted ? "interrupted" : "key refused"',
         '"key refused"',
         { tests: ["channel/handshake"] }
       ],
       [
-        'this.#isAccepted ? "interrupted" : "key refused"',
+        'subject.isAccepted ? "interrupted" : "key refused"',
         '"interrupted"',
         { tests: ["channel/handshakeFailure"] }
       ]

@@ -3,9 +3,10 @@
 //   connect, accept, handler   deadlines of the client, scope                 (this file)
 //     ServerHandshake          deadlines of the server, equal timing of rejections
 //     HandshakeDriver          runs Handshake.initiate or respond over Connection.flow
-//       ChannelState           READY, FIN, CLOSE, PING; records <-> items
-//         read   <- ReceiveQueue <- Inbound (open)         <- Connection.flow
-//         write  -> Outbound (batch, seal)                 -> Connection.flow
+//       ChannelState           the states and the ends; records by type
+//         read   <- Reading <- Inbound (open)          <- Connection.flow
+//         write  -> Writing -> Outbound (batch, seal)  -> Connection.flow
+//         Closing              what has ended the channel, and its error
 //       KeepAlive              PINGs after silence, detection of a dead peer
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"

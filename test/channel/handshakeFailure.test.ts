@@ -11,6 +11,7 @@ import { allSuites } from "../../src/channel/Suite.ts"
 import { Secret } from "../../src/bytes/Secret.ts"
 import { exitCode, exitCodeOf } from "../../src/cli/output/ExitCode.ts"
 import { pause, withTimeout } from "../../src/testing/steps.ts"
+import { Timers } from "../../src/transports/Timers.ts"
 import { Transport } from "../../src/transports/index.ts"
 import {
   anyPort,
@@ -51,10 +52,13 @@ const refusedWith = (keys: Parameters<typeof keysOf>[0]) =>
   Effect.gen(function* () {
     const { address } = yield* listenAndRead()
     const transport = yield* Transport
+    // Before the server accepts, as `dial` does: on a busy machine much may pass in between.
+    const startedAt = (yield* Timers.current).monotonic
     const connection = yield* transport.connect(address)
     const { ready } = yield* Channel.connect(
       connection,
-      keysOf(keys, () => Effect.succeed(true))
+      keysOf(keys, () => Effect.succeed(true)),
+      { startedAt }
     )
     yield* ready
   }).pipe(
