@@ -154,6 +154,71 @@ export const transfer = room("services/transfer", [
     ]
   },
   {
+    file: "LockWait.ts",
+    tests: [`${unit}identical`],
+    mutants: [
+      ["        yield* holder.end\n", ""],
+      ["monotonic - this.#since >= limits.stalledMillis", "true"],
+      ["monotonic - this.#since >= limits.stalledMillis", "false"],
+      ["holder === undefined || holder === this.#ended", "true"],
+      ["stats?.mtimeMs, holder?.progress()", "stats?.mtimeMs"]
+    ]
+  },
+  {
+    file: "Naming.ts",
+    tests: [`${unit}identical`],
+    mutants: [
+      ['if (policy !== "rename" || count === limits.renameAttempts)', "if (true)"],
+      ['cause.code === "EEXIST" ? Effect.succeed(false) :', ""],
+      ['"same" : "same as"', '"same" : "same"']
+    ]
+  },
+  {
+    file: "Compare.ts",
+    tests: [`${unit}identical`],
+    mutants: [
+      ["found === undefined || Buffer.compare(found, digest) !== 0", "found === undefined"],
+      ["stats.size !== size) return undefined", "false) return undefined"],
+      ["        yield* sync(fd)\n", "", { tests: ["durability/order"] }]
+    ]
+  },
+  {
+    file: "CommitQueue.ts",
+    tests: [`${unit}cutOff`],
+    mutants: [
+      ["while (!this.#isEmpty) yield* this.#commitBatch", ""],
+      ["yield* Effect.uninterruptible(this.#commitBatch)", "yield* this.#commitBatch"],
+      ['if (!isFull(cause.code ?? ""))', "if (true)"],
+      ["const cause = unwritten.get(file.partial)", "const cause = undefined"]
+    ]
+  },
+  {
+    file: "DurableReceipts.ts",
+    tests: [`${unit}cutOff`],
+    mutants: [
+      ["        yield* this.#queue.drained\n", ""],
+      ["(this.#isFull ? Effect.never : Effect.void)", "Effect.void"]
+    ]
+  },
+  {
+    file: "CreatedEntries.ts",
+    tests: ["durability/order"],
+    mutants: [["this.#unflushed.set(parent.text, parent)", ""]]
+  },
+  {
+    file: "Sender.ts",
+    tests: [`${unit}mixedStates`],
+    mutants: [
+      ["return left > 0 ? pause(left) : Effect.void", "return Effect.void"],
+      ["piece?.length !== length || !file.isUnchanged()", "piece?.length !== length"],
+      ['      if (!file.isUnchanged()) return yield* this.#skip(index, "changed")\n', ""],
+      [
+        "equalBlocks * protocolLimits.blockBytes >= size && file.isUnchanged()",
+        "equalBlocks * protocolLimits.blockBytes >= size"
+      ]
+    ]
+  },
+  {
     file: "Quotas.ts",
     tests: [`${unit}quotas`],
     mutants: [
@@ -329,7 +394,8 @@ export const transfer = room("services/transfer", [
       [
         "const isEqual = Buffer.compare(this.#digest.digest(), expected) === 0",
         "const isEqual = true"
-      ]
+      ],
+      ["while (this.#writes.length > 0) yield* this.#oldestWrite", "", { tests: [`${unit}cutOff`] }]
     ]
   }
 ])

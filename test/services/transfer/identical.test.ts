@@ -24,6 +24,7 @@ import { pause, waitUntil, withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
+import { runs } from "../../fixtures/sample.ts"
 import type { RuleValues } from "../../peers/rulesOf.ts"
 import {
   openChannel,
@@ -40,7 +41,7 @@ const MiB = 1024 * 1024
 const times = 1_700_000_000
 
 /** One of each size class: in one frame, in pieces, and with a partial file that can be resumed. */
-const sizes = { none: 0, small: 1000, pieces: 3 * MiB, resumable: 17 * MiB }
+const sizes = { none: 0, small: 1000, pieces: 3 * MiB, resumable: 9 * MiB }
 
 /** Makes the tree that is transferred. */
 const fill = (top: string): void => {
@@ -57,7 +58,7 @@ const succeeded = new Set(["stored", "same", "skipped"])
 describe.each(["push", "pull"] as const)("identical transfers at once: %s", (way) => {
   it.scopedLive.each(policies)("all succeed and store once, with %s", (policy: Policy) =>
     Effect.gen(function* () {
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < runs(1, 5); round++) {
         const [source, target] = [yield* scopedFolder, yield* scopedFolder]
         const top = path.join(source, "top")
         fill(top)
@@ -164,7 +165,7 @@ describe("a file whose name is taken after its answer", () => {
   )
 })
 
-const size = sizes.resumable
+const size = 17 * MiB
 
 /** Begins to push a file, and sends its first block and no more. */
 const stalledPush = (address: Address, file: string, mtime: number) =>

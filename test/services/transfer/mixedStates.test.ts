@@ -23,6 +23,7 @@ import { Transport } from "../../../src/transports/index.ts"
 import { dialKeys, suiteOf } from "../../channel/rig.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
+import { runs } from "../../fixtures/sample.ts"
 import {
   partialFilesIn,
   pullPaths,
@@ -115,7 +116,8 @@ describe.each(ways)("%s of a source that is rewritten meanwhile, its time restor
     "stores one of its states or nothing: %i bytes, rewritten at any step",
     (size) =>
       Effect.gen(function* () {
-        for (let step = 0; ; step++) {
+        // Of many steps, each other one in a short run.
+        for (let step = 0; ; step += size > MiB ? runs(2, 1) : 1) {
           const [source, target] = [yield* scopedFolder, yield* scopedFolder]
           const file = path.join(source, "file")
           write(file, size, 1)
