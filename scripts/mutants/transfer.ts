@@ -179,7 +179,7 @@ export const transfer = room("services/transfer", [
     mutants: [
       ["found === undefined || Buffer.compare(found, digest) !== 0", "found === undefined"],
       ["stats.size !== size) return undefined", "false) return undefined"],
-      ["        yield* sync(fd)\n", "", { tests: ["durability/order"] }]
+      ["        yield* sync(fd)\n", ""]
     ]
   },
   {

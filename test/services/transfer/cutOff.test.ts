@@ -43,6 +43,12 @@ const storedIn = (at: string, content: (index: number) => Uint8Array): ReadonlyA
 
 type Sync = "openSync" | "writeSync" | "linkSync"
 
+/** The calls that count: those that create a file, and those that flush one. */
+const countedCalls: Readonly<Record<string, (args: ReadonlyArray<unknown>) => boolean>> = {
+  openSync: ([, flags]) => (Number(flags) & files.constants.O_CREAT) > 0,
+  fsync: ([fd]) => files.fstatSync(Number(fd)).isFile()
+}
+
 /** Makes one call of a function of node:fs fail as on a full disk: that of this number. */
 const failingAt = <A, E, R>(name: Sync | "fsync", at: number, effect: Effect.Effect<A, E, R>) => {
   let calls = 0
@@ -53,8 +59,7 @@ const failingAt = <A, E, R>(name: Sync | "fsync", at: number, effect: Effect.Eff
     name,
     (original) =>
       (...args) => {
-        // Of the files that are opened, those that are created.
-        const counts = name !== "openSync" || (Number(args[1]) & files.constants.O_CREAT) > 0
+        const counts = countedCalls[name]?.(args) !== false
         if (!counts || calls++ !== at) return Reflect.apply(original as Callable, undefined, args)
         if (name !== "fsync") throw full
         return setImmediate(args.at(-1) as (error: Error) => void, full)
@@ -229,5 +234,24 @@ it.scopedLive("a session that ends waits for its writes before it gives up the f
     })
     yield* withReplaced(files, "write", hold, withReplaced(files, "closeSync", record, test))
     expect(partialFilesIn(remote)).toHaveLength(1)
+  }).pipe(memory)
+)
+
+it.scopedLive("a folder whose name cannot be flushed leaves its files without receipts", () =>
+  Effect.gen(function* () {
+    const [local, remote] = [yield* scopedFolder, yield* scopedFolder]
+    mkdirSync(path.join(local, "top"))
+    writeFileSync(path.join(local, "top/file"), "text")
+    const { address, stored } = yield* serveFiles(remote)
+    const { ino } = files.statSync(remote)
+    const failing = <Fsync>(fsync: Fsync): Fsync =>
+      ((fd: number, done: (error: Error) => void) =>
+        files.fstatSync(fd).ino === ino
+          ? setImmediate(done, Object.assign(new Error("failed"), { code: "EIO" }))
+          : Reflect.apply(fsync as () => void, undefined, [fd, done])) as Fsync
+    const record = new TransferRecord()
+    const push = pushPaths(address, [path.join(local, "top")], { record })
+    yield* Effect.either(withReplaced(files, "fsync", failing, push))
+    expect([record.outcomes, stored]).toEqual([{ "top/file": "failed" }, []])
   }).pipe(memory)
 )

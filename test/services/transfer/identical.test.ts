@@ -1,10 +1,11 @@
 // Identical transfers: several at once, or one that is repeated while an earlier session still
 // holds its file. Each succeeds, and the file is stored once.
 import { randomBytes } from "node:crypto"
-import {
+import files, {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync
@@ -15,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { describe, expect } from "vitest"
-import { frame, FrameType as F, u32 } from "../../../src/services/transfer/Frame.ts"
+import { frame, FrameType as F, header, u32 } from "../../../src/services/transfer/Frame.ts"
 import { limits } from "../../../src/services/transfer/limits.ts"
 import { encode } from "../../../src/services/transfer/Manifest.ts"
 import { policies, type Policy } from "../../../src/services/transfer/Messages.ts"
@@ -25,6 +26,7 @@ import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
 import { runs } from "../../fixtures/sample.ts"
+import { withReplaced } from "../../testing/builtins.ts"
 import type { RuleValues } from "../../peers/rulesOf.ts"
 import {
   openChannel,
@@ -96,8 +98,24 @@ const pushBehind = (
     writeFileSync(file, mine)
     utimesSync(file, times, times)
     let reads = 0
-    const { outcomes } = yield* pushPaths(address, [file], {
+    const flushed = new Set<number>()
+    const note = <Fsync>(fsync: Fsync): Fsync =>
+      ((fd: number, done: () => void) => {
+        flushed.add(files.fstatSync(fd).ino)
+        Reflect.apply(fsync as () => void, undefined, [fd, done])
+      }) as Fsync
+    const record = new TransferRecord()
+    const as: Array<string> = []
+    const { confirmed } = record.progress
+    Object.assign(record.progress, {
+      confirmed: (receipts: Parameters<typeof confirmed>[0]) => {
+        as.push(...receipts.flatMap((receipt) => receipt.path?.text ?? []))
+        return confirmed(receipts)
+      }
+    })
+    const push = pushPaths(address, [file], {
       policy,
+      record,
       wrap: (channel) => ({
         ...channel,
         read: Effect.tap(channel.read, () => {
@@ -109,14 +127,17 @@ const pushBehind = (
         })
       })
     })
+    yield* withReplaced(files, "fsync", note, push)
     expect(partialFilesIn(remote)).toEqual([])
     const stored = Object.fromEntries(
-      readdirSync(remote).map((name) => [
-        name,
-        Buffer.compare(readFileSync(path.join(remote, name)), mine) === 0 ? "mine" : "other"
-      ])
+      readdirSync(remote).map((name) => {
+        const isMine = Buffer.compare(readFileSync(path.join(remote, name)), mine) === 0
+        // Whatever the receipt is about is flushed.
+        if (isMine) expect(flushed.has(statSync(path.join(remote, name)).ino)).toBe(true)
+        return [name, isMine ? "mine" : "other"]
+      })
     )
-    return { outcome: outcomes["a.txt"], stored }
+    return { outcome: record.outcomes["a.txt"], as, stored }
   })
 
 describe("a file whose name is taken after its answer", () => {
@@ -125,6 +146,7 @@ describe("a file whose name is taken after its answer", () => {
     copy[copy.length - 1] = (copy.at(-1) as number) ^ 1
     return { bytes: copy }
   }
+  const longer = (bytes: Buffer) => ({ bytes: Buffer.concat([bytes, Buffer.from("x")]) })
 
   it.scopedLive.each(["refuse", "skip", "rename"] as const)(
     "by the same file is there: %s",
@@ -133,21 +155,27 @@ describe("a file whose name is taken after its answer", () => {
         for (const size of [1, 1000, 70_000, 9 * MiB])
           expect(yield* pushBehind(policy, size, (mine) => ({ bytes: mine }))).toEqual({
             outcome: "same",
+            as: [],
             stored: { "a.txt": "mine" }
           })
       }).pipe(memory)
   )
 
-  it.scopedLive("by another file of its size is refused or renamed", () =>
+  it.scopedLive.each([
+    ["of its size", flipped],
+    ["that begins with it", longer]
+  ] as const)("by another file %s is refused or renamed", ([, other]) =>
     Effect.gen(function* () {
       for (const size of [1, 70_000, 9 * MiB]) {
         for (const policy of ["refuse", "skip"] as const)
-          expect(yield* pushBehind(policy, size, flipped)).toEqual({
+          expect(yield* pushBehind(policy, size, other)).toEqual({
             outcome: "exists",
+            as: [],
             stored: { "a.txt": "other" }
           })
-        expect(yield* pushBehind("rename", size, flipped)).toEqual({
+        expect(yield* pushBehind("rename", size, other)).toEqual({
           outcome: "a (1).txt",
+          as: ["a (1).txt"],
           stored: { "a.txt": "other", "a (1).txt": "mine" }
         })
       }
@@ -159,6 +187,7 @@ describe("a file whose name is taken after its answer", () => {
       const numbered = (mine: Buffer) => ({ bytes: mine, name: "a (1).txt" })
       expect(yield* pushBehind("rename", 1000, numbered)).toEqual({
         outcome: "same",
+        as: ["a (1).txt"],
         stored: { "a.txt": "other", "a (1).txt": "mine" }
       })
     }).pipe(memory)
@@ -185,7 +214,13 @@ const stalledPush = (address: Address, file: string, mtime: number) =>
     const send = (piece: number) =>
       channel.write(frame(F.Bytes, content.subarray(piece * MiB, (piece + 1) * MiB)))
     for (let piece = 0; piece < 9; piece++) yield* send(piece)
-    return { channel, send }
+    /** Sends a part of the next piece, which is not written before it is complete. */
+    const sendPart = (part: number) => {
+      const [start, length] = [9 * MiB + part * 1000, 1000]
+      const bytes = content.subarray(start, start + length)
+      return channel.write(part === 0 ? Buffer.concat([header(F.Bytes, MiB), bytes]) : bytes)
+    }
+    return { channel, sendPart }
   })
 
 /** Advances the clock by steps of this many milliseconds, as real time allows, until it holds. */
@@ -242,9 +277,9 @@ describe("a push of a file that an earlier session of the same peer holds", () =
       const push = yield* Effect.fork(pushPaths(address, [file], { record }))
       const slow = yield* Effect.fork(
         Effect.gen(function* () {
-          for (let piece = 9; piece < 12; piece++) {
+          for (let part = 0; part < 3; part++) {
             yield* Effect.sleep((limits.stalledMillis * 3) / 4)
-            yield* earlier.send(piece)
+            yield* earlier.sendPart(part)
             expect(ended(events)).toBe(0)
           }
           yield* earlier.channel.reset
