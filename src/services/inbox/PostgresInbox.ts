@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Environment from "../../keys/Environment.ts"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
+import * as postgresTls from "./postgresTls.ts"
 import { redactUrl } from "./redactUrl.ts"
 import * as SqlInbox from "./SqlInbox.ts"
 import type { MessageStore } from "./StoredMessage.ts"
@@ -41,7 +42,10 @@ export const make = (
         inbox,
         reason: `the environment variable ${unusable} is not valid UTF-8; set it to a value in UTF-8`
       })
+    const fault = postgresTls.fileFault(url)
+    if (fault !== undefined) return yield* new InboxUnusable({ inbox, reason: fault })
     const urlWithTimeout = new URL(url)
+    postgresTls.normalize(urlWithTimeout)
     urlWithTimeout.searchParams.set("statement_timeout", String(limits.statementMillis))
     const sockets = new Set<Socket>()
     const sql = yield* PgClient.make({
@@ -118,7 +122,10 @@ const refused = (error: SqlError): InboxRefused => {
   if (code === "53100")
     return new InboxRefused({ reason: "the database's disk is full", retry: true })
   return new InboxRefused({
-    reason: `the database is unreachable (${code === "" ? textOf(error) : code})`,
+    // Once it was open, a certificate that is renewed helps.
+    reason:
+      postgresTls.errorClause(code, textOf(error)) ??
+      `the database is unreachable (${code === "" ? textOf(error) : code})`,
     retry: true
   })
 }
@@ -132,5 +139,8 @@ const openError = (inbox: string, error: SqlError): InboxUnusable | InboxRefused
       reason:
         "the database requires a password; set PGPASSWORD or ~/.pgpass, or use env:NAME with the whole URL"
     })
-  return permanent.test(codeOf(error)) ? new InboxUnusable({ inbox, reason: text }) : refused(error)
+  const reason =
+    postgresTls.errorClause(codeOf(error), text) ??
+    (permanent.test(codeOf(error)) ? text : undefined)
+  return reason === undefined ? refused(error) : new InboxUnusable({ inbox, reason })
 }

@@ -1,13 +1,18 @@
 import * as Either from "effect/Either"
 import * as ChildEnvironment from "../../../keys/ChildEnvironment.ts"
 import { Inbox } from "../Inbox.ts"
+import * as postgresTls from "../postgresTls.ts"
 import type { StoreKind } from "../InboxKind.ts"
 
 export const prefixes = ["postgres://", "postgresql://"]
 
 /** Parses a URL. The reason does not repeat the text, which may contain a password. */
-export const parseUrl = (text: string): Either.Either<URL, string> =>
-  URL.canParse(text) ? Either.right(new URL(text)) : Either.left("not a valid URL")
+export const parseUrl = (text: string): Either.Either<URL, string> => {
+  if (!URL.canParse(text)) return Either.left("not a valid URL")
+  const url = new URL(text)
+  const fault = postgresTls.parameterFault(url)
+  return fault === undefined ? Either.right(url) : Either.left(fault)
+}
 
 const withoutPassword = (reference: string): Either.Either<URL, string> =>
   Either.filterOrLeft(
