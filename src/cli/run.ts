@@ -145,8 +145,10 @@ const program = (
     )
     if (command !== undefined && multiInstance !== undefined)
       return yield* providePassphrase(
-        Effect.flatMap(parseCommandLines(commandList, command, tables), multiInstance.run)
-      )
+        Effect.flatMap(parseCommandLines(commandList, command, tables), (instances) =>
+          Effect.zipRight(command.validate(instances), multiInstance.run(instances))
+        )
+      ).pipe(Config.locateErrors(locations))
     // @effect/cli prints the version and completions itself. It returns its errors as values, which
     // reportFailure prints once.
     const print = (text: unknown) => report.print(stripColour(String(text)).trim())

@@ -1,8 +1,9 @@
 import * as Command from "@effect/cli/Command"
 import type * as ValidationError from "@effect/cli/ValidationError"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { Report } from "../output/Report.ts"
 import type { CommandError } from "./CommandError.ts"
+import type { OptionsConflict } from "./optionErrors.ts"
 
 /**
  * A command that runs several instances in one process, one for each table of its configuration
@@ -13,16 +14,18 @@ export interface MultiInstance {
   readonly table: string
   /** The options that apply to all instances: they belong above the tables. */
   readonly sharedOptions: ReadonlyArray<string>
-  /**
-   * Checks the options of all instances, each alone and all together, before any of them runs.
-   * `check-config` calls it too.
-   */
-  readonly validate: (
-    instances: ReadonlyArray<never>
-  ) => Effect.Effect<void, ValidationError.ValidationError>
   /** Runs all instances. */
   readonly run: (instances: ReadonlyArray<never>) => Effect.Effect<void, CommandError, Report>
 }
+
+/**
+ * Checks the options of all instances, each alone and all together, without opening anything. It
+ * runs before the command does, and `check-config` runs it too: what a command refuses because of
+ * its options alone belongs here. A command with one instance gets a list of one.
+ */
+export type Validate<Options> = (
+  instances: ReadonlyArray<Options>
+) => Effect.Effect<void, ValidationError.ValidationError | OptionsConflict>
 
 /** A command: its path, its help and its parser. */
 export interface CommandSpec {
@@ -33,6 +36,13 @@ export interface CommandSpec {
   /** A command line and its effect. The tests parse each command line. */
   readonly examples: ReadonlyArray<readonly [command: string, meaning: string]>
   readonly command: Command.Command<string, Report, CommandError, unknown>
+  readonly validate: Validate<never>
+  readonly multiInstance?: MultiInstance
+}
+
+interface More<Options> {
+  /** Default: every combination of valid options is valid. */
+  readonly validate?: Validate<Options>
   readonly multiInstance?: MultiInstance
 }
 
@@ -45,13 +55,18 @@ export const commandSpec = <const Config extends Command.Command.Config>(
   handler: (
     config: Command.Command.ParseConfig<Config>
   ) => Effect.Effect<void, CommandError, Report>,
-  multiInstance?: MultiInstance
+  {
+    validate = () => Effect.void,
+    multiInstance
+  }: More<Command.Command.ParseConfig<NoInfer<Config>>> = {}
 ): CommandSpec => ({
   ...(multiInstance === undefined ? {} : { multiInstance }),
+  validate,
   path,
   summary,
   examples,
-  command: Command.make(path.at(-1) ?? "", config, (parsed) =>
-    handler(parsed as Command.Command.ParseConfig<Config>)
-  ) as CommandSpec["command"]
+  command: Command.make(path.at(-1) ?? "", config, (parsed) => {
+    const options = parsed as Command.Command.ParseConfig<Config>
+    return Effect.zipRight(validate([options]), handler(options))
+  }) as CommandSpec["command"]
 })

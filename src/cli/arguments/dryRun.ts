@@ -17,8 +17,7 @@ export const dryRun = (list: CommandList, args: ReadonlyArray<string>) =>
     if (command === undefined) return 0
     const lines = tables.length > 0 ? tables : [line]
     const parsed = yield* parseCommandLines(list, command, lines)
-    if (command.multiInstance !== undefined)
-      yield* locateErrors(line.locations)(command.multiInstance.validate(parsed))
+    yield* locateErrors(line.locations)(command.validate(parsed))
     return Math.max(line.locations.size, ...lines.map(({ locations }) => locations.size))
   }).pipe(Effect.provide(NodeContext.layer))
 

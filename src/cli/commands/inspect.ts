@@ -50,7 +50,7 @@ export const inspect = commandSpec(
               ? new FileTampered({ file, detail: refusal.detail })
               : new InspectFailed({ file, ...refusal })
           )
-          yield* report.print(
+          yield* report.printData(
             json
               ? jsonRecord("file-inspected", { file, kind: what, ...fields })
               : `${shown(file)}: ${what} (${detail})`

@@ -110,8 +110,6 @@ export const serve = commandSpec(
       const emit = (event: Event) => report.emit(event, mode)
       // First: a SIGHUP during startup must not end the server, with or without authorized peers.
       const hangUps = yield* AuthorizedPeers.hangUps
-      // Before anything is created.
-      yield* Control.metricsAddress(flags)
       const tunnels = yield* Forwards.services(flags)
       const identities = yield* ServerIdentities.load(flags, {
         isNeeded: Option.isSome(authorized),
@@ -184,7 +182,21 @@ export const serve = commandSpec(
           return onEvent(event)
         }
       })
-    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerNet)),
+  {
+    validate: ([flags]) =>
+      flags === undefined
+        ? Effect.void
+        : Effect.all(
+            [
+              Control.metricsAddress(flags),
+              Forwards.validate(flags),
+              ServerIdentities.validate(flags),
+              InboxAt.validate(flags.inbox, flags)
+            ],
+            { discard: true }
+          )
+  }
 )
 
 type Emit = (event: Event) => Effect.Effect<void>

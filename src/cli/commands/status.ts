@@ -43,7 +43,7 @@ export const status = commandSpec(
       const show = Effect.gen(function* () {
         const now = parseSnapshot(yield* readSnapshot(address))
         if (now === undefined) return yield* new NoStatus({ socket })
-        yield* report.print(
+        yield* report.printData(
           json ? jsonRecord("server-status", { ...now }) : formatStatus(now, before)
         )
         before = now

@@ -109,10 +109,12 @@ export const tunnel = commandSpec(
   },
   (flags) => run([flags]),
   {
-    table: "tunnel",
-    sharedOptions: ["control", "metrics", "unsafe-metrics-to-anyone", "json"],
     validate: (all) => validate(all),
-    run: (all: ReadonlyArray<Flags>) => run(all)
+    multiInstance: {
+      table: "tunnel",
+      sharedOptions: ["control", "metrics", "unsafe-metrics-to-anyone", "json"],
+      run: (all: ReadonlyArray<Flags>) => run(all)
+    }
   }
 )
 
@@ -140,7 +142,6 @@ const run = (all: ReadonlyArray<Flags>) =>
     const report = yield* Report
     const [first] = all
     if (first === undefined) return
-    yield* validate(all)
     const emit = (event: Event) =>
       report.emit(event, { json: first.json, wire: false, exact: false })
     const status = new Status()

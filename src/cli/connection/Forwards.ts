@@ -75,8 +75,8 @@ export interface Flags {
   readonly tunnelIdle: Option.Option<Duration.Duration>
 }
 
-/** Makes the tunnel service of these targets; none without a target. */
-export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelIdle }: Flags) =>
+/** Fails for targets that cannot be served together, or not with these options. */
+export const validate = ({ forward, proxyProtocol, unsafeForwardInClear }: Flags) =>
   Effect.gen(function* () {
     const names = forward.map(({ name }) => name)
     const duplicate = names.find((name, index) => names.indexOf(name) < index)
@@ -89,12 +89,18 @@ export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelI
         `no target ${quoted(unknown)} (see --forward)`
       )
     const remote = unsafeForwardInClear ? undefined : forward.find(isRemote)
-    if (remote !== undefined)
-      return yield* options.optionError(
-        "forward",
-        `${Address.format(remote.address)} is another machine, and traffic to it would cross the network unencrypted; ` +
-          `run sealwire serve there, or add --${unsafe}`
-      )
+    return remote === undefined
+      ? undefined
+      : yield* options.optionError(
+          "forward",
+          `${Address.format(remote.address)} is another machine, and traffic to it would cross the network unencrypted; ` +
+            `run sealwire serve there, or add --${unsafe}`
+        )
+  })
+
+/** Makes the tunnel service of valid targets; none without a target. */
+export const services = ({ forward, proxyProtocol, unsafeForwardInClear, tunnelIdle }: Flags) =>
+  Effect.gen(function* () {
     if (forward.length === 0) return []
     const targets = forward.map(({ name, address }) => ({
       name,

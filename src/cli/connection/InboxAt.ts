@@ -157,6 +157,16 @@ interface ServingFlags {
   readonly execTimeout: Option.Option<Duration.Duration>
 }
 
+/** Fails for options of commands beside an inbox that stores messages. */
+export const validate = (
+  inbox: Option.Option<string>,
+  { execConcurrency, execTimeout }: ServingFlags
+): Effect.Effect<void, ValidationError.ValidationError> =>
+  (Option.isSome(execConcurrency) || Option.isSome(execTimeout)) &&
+  Option.exists(inbox, (reference) => reference !== closedOutput && kindOf(reference).stores)
+    ? optionError("inbox", "--exec-concurrency and --exec-timeout need --inbox exec:COMMAND")
+    : Effect.void
+
 /** Returns the layer of the inbox of a server. */
 export const openForServing = (
   reference: string,
@@ -178,9 +188,7 @@ export const openForServing = (
         ...(Option.isSome(execConcurrency) ? { concurrency: execConcurrency.value } : {})
       })
     )
-  return Option.isSome(execConcurrency) || Option.isSome(execTimeout)
-    ? optionError("inbox", "--exec-concurrency and --exec-timeout need --inbox exec:COMMAND")
-    : openStore(reference, true)
+  return openStore(reference, true)
 }
 
 /** Time limit for an inbox to report its depth. */

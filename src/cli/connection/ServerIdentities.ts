@@ -39,6 +39,12 @@ interface Flags {
   readonly retireAt: Option.Option<number>
 }
 
+/** Fails for options of a rotation that need each other. */
+export const validate = ({ retiring, retireAt }: Flags) =>
+  Option.isSome(retiring) === Option.isSome(retireAt)
+    ? Effect.void
+    : conflict("--retiring-identity and --retire-at must be used together")
+
 /**
  * Loads the identities, the current one first; none if the server uses shared keys alone. The
  * default identity is used if it exists and no shared key is named, and where an option needs one:
@@ -50,8 +56,6 @@ export const load = (
 ): Effect.Effect<ReadonlyArray<ServerIdentity>, KeyLoadError | shared.OptionsConflict> =>
   Effect.gen(function* () {
     const { next, retiring, retireAt } = flags
-    if (Option.isSome(retiring) !== Option.isSome(retireAt))
-      return yield* conflict("--retiring-identity and --retire-at must be used together")
     const usesDefault =
       isNeeded ||
       Option.isSome(next) ||

@@ -54,15 +54,15 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
     readonly withProgress: (
       read: () => ProgressLine
     ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-    /** Writes text to stdout, with a newline: help, a version, a list. */
+    /** Writes text to stdout, with a newline: help, a version. */
     readonly print: (text: string) => Effect.Effect<void>
-    /** Writes the result of a command to stdout, with a newline. Fails if stdout is closed. */
+    /** Writes the result of a command, a list included, with a newline. Fails if stdout is closed. */
     readonly printData: (text: string) => Effect.Effect<void>
     /** Writes bytes to stdout unchanged. Fails if stdout is closed. */
     readonly write: (bytes: Uint8Array) => Effect.Effect<void>
     /**
      * Fails if stdout is closed: before a command does what cannot be undone for data that it then
-     * writes. Texts and events are written in any case: programs often start others without an
+     * writes. Help and events are written in any case: programs often start others without an
      * output.
      */
     readonly needsOutput: Effect.Effect<void>

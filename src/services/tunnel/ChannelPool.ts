@@ -180,9 +180,20 @@ class PoolDriver<E extends SessionError, R> {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.#dispatch({ _tag: "ScopeClosed" })
     if (this.#fibers.size === 0) return Effect.void
+    // Nothing is lost with a channel that is still being opened.
+    const attempts = [...this.#fibers].flatMap(([id, fiber]) =>
+      this.#channels.has(id) ? [] : [fiber]
+    )
     return Effect.zipRight(
-      awaitAtMost(this.#idle, limits.closeTimeout),
-      Fiber.interruptAll(this.#fibers.values())
+      Fiber.interruptAllAs(attempts, FiberId.none),
+      Effect.suspend(() =>
+        this.#fibers.size === 0
+          ? Effect.void
+          : Effect.zipRight(
+              awaitAtMost(this.#idle, limits.closeTimeout),
+              Fiber.interruptAll(this.#fibers.values())
+            )
+      )
     )
   })
 

@@ -53,7 +53,7 @@ export const inboxList = commandSpec(
         return yield* json
           ? Effect.void
           : Effect.logInfo(dead ? "no dead letters" : "the inbox is empty")
-      yield* report.print(found.map(json ? formatJson : formatLine).join("\n"))
+      yield* report.printData(found.map(json ? formatJson : formatLine).join("\n"))
       if (found.length === limit)
         yield* Effect.logInfo(`the list ends after ${limit} messages; use --limit to show more`)
     })

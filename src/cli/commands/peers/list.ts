@@ -25,7 +25,7 @@ export const peersList = commandSpec(
       const lines = json
         ? peers.map((peer) => jsonRecord("peer", PeersFile.fieldsOf(file, peer, now)))
         : aligned(peers.map((peer) => columnsOf(peer, now)))
-      if (lines.length > 0) yield* report.print(lines.join("\n"))
+      if (lines.length > 0) yield* report.printData(lines.join("\n"))
       else yield* Effect.logInfo(`${shown(file.path)} lists no peers`)
     })
 )

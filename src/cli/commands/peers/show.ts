@@ -24,7 +24,7 @@ export const peersShow = commandSpec(
           ? jsonRecord("peer", PeersFile.fieldsOf(file, peer, now))
           : paragraphOf(file, peer, now)
       )
-      yield* report.print(shown.join(json ? "\n" : "\n\n"))
+      yield* report.printData(shown.join(json ? "\n" : "\n\n"))
     })
 )
 
