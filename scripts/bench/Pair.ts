@@ -14,6 +14,9 @@ const { nodeOptions } = optionsOf(process.argv.slice(2))
  */
 const answerTimeout = 60_000
 
+/** The time in milliseconds that a process has to end by itself. */
+const stopTimeout = 5000
+
 type Answer = { readonly figures: Figures } | { readonly error: string }
 
 class Child {
@@ -42,9 +45,12 @@ class Child {
   }
 
   async stop(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const exited = once(this.#process, "exit")
-    this.#process.disconnect()
+    if (this.#process.connected) this.#process.disconnect()
+    const kill = setTimeout(() => this.#process.kill("SIGKILL"), stopTimeout)
     await exited
+    clearTimeout(kill)
   }
 }
 

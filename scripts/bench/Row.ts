@@ -75,7 +75,8 @@ export const run = async (row: Row): Promise<ReadonlyArray<Result>> => {
         entry.absent = `failed: ${error instanceof Error ? error.message : String(error)}`
       }
     }
-  for (const { contestant } of entries) await contestant.stop?.()
+  // What has failed may be unable to stop in order.
+  for (const { contestant } of entries) await contestant.stop?.().catch(() => {})
   return row.figures.flatMap((figure, column) =>
     compare(
       figure,

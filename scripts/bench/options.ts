@@ -10,14 +10,14 @@ export interface Options {
   readonly record: boolean
   /** Writes the tables of the documents from the history, and runs nothing. */
   readonly tables: boolean
-  /** The major version of Node that runs everything; undefined for the one that runs this. */
-  readonly node: string | undefined
+  /** Major versions of Node that run everything, in turn. Empty: the one that runs this. */
+  readonly node: ReadonlyArray<string>
   /** Options of Node for the processes of contestants, such as --cpu-prof. */
   readonly nodeOptions: ReadonlyArray<string>
 }
 
 const nodeOption = "--node-option="
-const usage = `--quick, --json, --record, --tables, --node 20|22|24, ${nodeOption}OPTION`
+const usage = `--quick, --json, --record, --tables, --node 20,22,24, ${nodeOption}OPTION`
 
 /** The arguments of this process, which `parse` has accepted. */
 export const optionsOf = (args: ReadonlyArray<string>): Options => {
@@ -32,12 +32,12 @@ export const parse = (args: ReadonlyArray<string>): Options | string => {
   const filters: Array<string> = []
   const nodeOptions: Array<string> = []
   const flags = { json: false, quick: false, record: false, tables: false }
-  let node: string | undefined
+  let node: ReadonlyArray<string> = []
   for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
     const flag = arg.replace(/^--/, "")
     if (!arg.startsWith("--")) filters.push(arg)
     else if (arg.startsWith(nodeOption)) nodeOptions.push(arg.slice(nodeOption.length))
-    else if (arg === "--node") node = left.shift() ?? ""
+    else if (arg === "--node") node = (left.shift() ?? "").split(",")
     else if (flag in flags) flags[flag as keyof typeof flags] = true
     else return `unknown option ${arg}; the options are ${usage}`
   }

@@ -234,9 +234,11 @@ describe("the history", () => {
 
 describe("the arguments", () => {
   it("choose rows, a version of Node and options", () => {
-    expect(parse(["bulk", "--node", "22", "--quick", "--node-option=--cpu-prof", "push"])).toEqual({
+    expect(
+      parse(["bulk", "--node", "22,24", "--quick", "--node-option=--cpu-prof", "push"])
+    ).toEqual({
       filters: ["bulk", "push"],
-      node: "22",
+      node: ["22", "24"],
       nodeOptions: ["--cpu-prof"],
       quick: true,
       json: false,

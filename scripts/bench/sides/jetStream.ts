@@ -25,6 +25,7 @@ export const missingJetStream = (): string | undefined =>
 const configuration = (port: number, folder: string) => `
 host: 127.0.0.1
 port: ${port}
+log_file: "${path.join(folder, "nats.log")}"
 jetstream { store_dir: "${folder}", sync_interval: always }
 `
 
