@@ -229,10 +229,11 @@ export class ChannelState {
   }
 
   /**
-   * True while silence does not show that the peer is dead, because one of the sides does not read.
+   * True while silence does not show that the peer is dead, because this side does not read. A peer
+   * that does not read sends PINGs all the same.
    */
   get busy(): boolean {
-    return this.#writing.isBlocked || this.#reading.isBusy
+    return this.#reading.isBusy
   }
 
   ping(): void {

@@ -160,6 +160,32 @@ describe("a dead peer", () => {
   )
 })
 
+describe("a peer that is gone while it is written to", () => {
+  it.scoped("is detected as soon as any other, and ends the blocked writer", () =>
+    Effect.gen(function* () {
+      const { state, wire } = deafness()
+      const [client] = yield* openChannel(suite, { wire })
+      let written = 0
+      const writer = yield* Effect.fork(
+        Effect.flip(
+          Effect.forever(
+            Effect.tap(client.channel.write(Buffer.alloc(64 * 1024, 1)), () =>
+              Effect.sync(() => written++)
+            )
+          )
+        )
+      )
+      yield* settled(() => written)
+      state.deaf = true
+      yield* periods(limits.keepaliveMisses)
+      expect((yield* writer.poll)._tag).toBe("None")
+      // Bytes that arrived before count for the first period.
+      yield* periods(3)
+      expect(yield* withTimeout("the end", Fiber.join(writer))).toMatchObject({ _tag: "PeerDead" })
+    }).pipe(memory)
+  )
+})
+
 describe("a slow reader", () => {
   it.scoped("does not count as dead, nor does the writer that it blocks", () =>
     Effect.gen(function* () {
