@@ -69,10 +69,6 @@ export const services = room("services", [
     file: "messages/ReceiptReader.ts",
     tests: ["services/messages/messages", "services/messages/replies"],
     mutants: [
-      [
-        "if (this.#isOver || this.#receipts.refusal !== undefined) return",
-        "if (this.#isOver) return"
-      ],
       ["if (!this.#receipts.isComplete) return", "if (false) return"],
       [
         "this.#fail(this.#receipts.refusal ?? error)\n        this.#writer",

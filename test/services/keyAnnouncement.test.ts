@@ -11,6 +11,7 @@ import type { Suite } from "../../src/channel/Suite.ts"
 import * as Possession from "../../src/channel/Possession.ts"
 import { generate, type KeyPair } from "../../src/keys/KeyPair.ts"
 import type { ServerKey } from "../../src/peers/KnownPeers.ts"
+import { dial } from "../../src/services/Dial.ts"
 import * as KeyAnnouncement from "../../src/services/KeyAnnouncement.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { encodeReceipt } from "../../src/services/messages/Receipt.ts"
@@ -20,7 +21,7 @@ import { application } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { dialKeys, mallory, server, serverKeys, anyPort, suiteOf } from "../channel/rig.ts"
-import { pause, withTimeout } from "../../src/testing/steps.ts"
+import { pause, waitUntil, withTimeout } from "../../src/testing/steps.ts"
 
 const retirements = FastCheck.integer({
   min: 1,
@@ -258,6 +259,78 @@ describe("a client", () => {
   it.scopedLive.each(refused)("%s ends the channel", ([, announce]) =>
     Effect.gen(function* () {
       expect(yield* announcedTo(yield* listenAnd(announce), suiteOf("IK"))).toEqual(tampered)
+    }).pipe(memory)
+  )
+
+  it.scopedLive(
+    "the flow of a channel gives items and the end only after the keys are handled",
+    () =>
+      Effect.gen(function* () {
+        const transport = yield* Transport
+        const { address } = yield* transport.listen(anyPort, (connection) =>
+          Effect.gen(function* () {
+            const channel = yield* Channel.accept(connection, { ...serverKeys, application })
+            yield* good(channel)
+            yield* channel.write(Buffer.from("one"))
+            yield* channel.end
+            yield* channel.read
+          }).pipe(Effect.ignore)
+        )
+        const told: Array<string> = []
+        const { flow } = yield* dial(
+          {
+            address,
+            keys: dialKeys(suiteOf("IK")),
+            onServerKeys: () =>
+              Effect.zipRight(
+                pause(50),
+                Effect.sync(() => void told.push("keys"))
+              )
+          },
+          "message"
+        )
+        flow.start({
+          item: (item) =>
+            void told.push(item instanceof Uint8Array ? Buffer.from(item).toString() : "control"),
+          drained: () => {},
+          end: () => void told.push("end"),
+          closed: () => {}
+        })
+        // A program that pauses and resumes meanwhile changes nothing.
+        flow.pause()
+        flow.resume()
+        yield* waitUntil("the end", () => told.includes("end"))
+        expect(told).toEqual(["keys", "one", "end"])
+      }).pipe(memory)
+  )
+
+  it.scopedLive("the flow of a channel stays paused when the program paused it meanwhile", () =>
+    Effect.gen(function* () {
+      const address = yield* listenAnd(good)
+      const told: Array<string> = []
+      const { flow } = yield* dial(
+        {
+          address,
+          keys: dialKeys(suiteOf("IK")),
+          onServerKeys: () =>
+            Effect.sync(() => {
+              told.push("keys")
+              flow.pause()
+            })
+        },
+        "message"
+      )
+      flow.start({
+        item: () => void told.push("item"),
+        drained: () => {},
+        end: () => {},
+        closed: () => {}
+      })
+      yield* waitUntil("the keys", () => told.length === 1)
+      yield* pause(50)
+      expect(told).toEqual(["keys"])
+      flow.resume()
+      yield* waitUntil("the item", () => told.length === 2)
     }).pipe(memory)
   )
 

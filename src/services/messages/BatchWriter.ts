@@ -35,7 +35,7 @@ export class BatchWriter {
         return error
       }
       if (this.#isFull) return this.#waitAndWrite(batch, onWrite)
-      this.#writeNow(batch, onWrite)
+      this.writeNow(batch, onWrite)
       return Effect.void
     })
   }
@@ -56,7 +56,13 @@ export class BatchWriter {
     this.#waiting.clear()
   }
 
-  #writeNow({ chunks }: Batch, onWrite: () => void): void {
+  /** False while batches wait, or nothing can be written any more. */
+  get hasRoom(): boolean {
+    return !this.#isFull && this.#flow.writeError() === undefined
+  }
+
+  /** Writes a batch, if `hasRoom`. */
+  writeNow({ chunks }: Batch, onWrite: () => void): void {
     onWrite()
     for (const chunk of chunks) if (!this.#flow.write(chunk)) this.#isFull = true
   }
@@ -65,7 +71,7 @@ export class BatchWriter {
     return Effect.async((resume) => {
       const waiting: Waiting = {
         write: () => {
-          this.#writeNow(batch, onWrite)
+          this.writeNow(batch, onWrite)
           resume(Effect.void)
         },
         fail: (error) => {

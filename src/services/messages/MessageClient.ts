@@ -80,16 +80,25 @@ export const connect = <E = never, R = never>(
       "sealwire.messages": texts.length,
       "sealwire.bytes": texts.reduce((sum, { length }) => sum + length, 0)
     })
-    const send: MessageClient["send"] = (texts) =>
-      Effect.gen(function* () {
-        yield* checkLengths(texts)
-        // A failed write is reported by the receipts: messages before it may still be acknowledged.
-        yield* Effect.ignore(
-          Effect.gen(function* () {
-            for (const batch of encodeMessages(texts)) yield* write(batch)
+    /** Writes batches in this turn as long as the send buffer has room. */
+    const writeAll = (batches: Iterator<Batch>): Effect.Effect<void> => {
+      for (let next = batches.next(); next.done !== true; next = batches.next()) {
+        const batch = next.value
+        if (writer.hasRoom) writer.writeNow(batch, () => receipts.countSent(batch))
+        else
+          return Effect.matchEffect(write(batch), {
+            // Reported by the receipts: messages before it may still be acknowledged.
+            onFailure: () => Effect.void,
+            onSuccess: () => writeAll(batches)
           })
-        )
-        yield* receipts.awaitSent
+      }
+      return Effect.void
+    }
+    const send: MessageClient["send"] = (texts) =>
+      Effect.suspend((): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> => {
+        const error = tooLong(texts)
+        if (error !== undefined) return error
+        return Effect.zipRight(writeAll(encodeMessages(texts)), receipts.awaitSent)
       }).pipe(
         spanned("sealwire.send", () => ({ kind: "producer", attributes: attributesOf(texts) }))
       )
@@ -150,14 +159,15 @@ const requestSender = (receipts: ReceiptTracker, write: WriteBatch) => {
 /** Fails with MessageTooLong when a text exceeds the limit of a message. */
 export const checkLengths = (
   texts: ReadonlyArray<Uint8Array>
-): Effect.Effect<void, MessageTooLong> =>
-  Effect.suspend(() => {
-    const long = texts.find(({ length }) => length > messageLimits.messageBytes)
-    return long === undefined
-      ? Effect.void
-      : new MessageTooLong({
-          bytes: long.length,
-          limit: messageLimits.messageBytes,
-          detail: "send it as a file"
-        })
-  })
+): Effect.Effect<void, MessageTooLong> => Effect.suspend(() => tooLong(texts) ?? Effect.void)
+
+const tooLong = (texts: ReadonlyArray<Uint8Array>): MessageTooLong | undefined => {
+  const long = texts.find(({ length }) => length > messageLimits.messageBytes)
+  return long === undefined
+    ? undefined
+    : new MessageTooLong({
+        bytes: long.length,
+        limit: messageLimits.messageBytes,
+        detail: "send it as a file"
+      })
+}

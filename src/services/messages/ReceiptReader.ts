@@ -45,8 +45,7 @@ export class ReceiptReader {
   }
 
   #receive(item: ChannelItem): void {
-    // After a refusal the caller learns of that; what follows it is not believed.
-    if (this.#isOver || this.#receipts.refusal !== undefined) return
+    if (this.#isOver) return
     if (item instanceof Control) return this.#tampered("unexpected control message")
     if (!this.#decoder.push(item).every((receipt) => this.#receipts.accept(receipt)))
       return this.#tampered("unexpected receipt")
@@ -63,6 +62,7 @@ export class ReceiptReader {
     this.#fail(new ChannelClosed({ peer: this.#channel.peer, reason: "it ended the session" }))
   }
 
+  /** After a refusal the caller learns of that; what follows it is not believed. */
   #tampered(detail: string): void {
     const error = new ChannelTampered({ peer: this.#channel.peer, detail })
     this.#fail(this.#receipts.refusal ?? error)

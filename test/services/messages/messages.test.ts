@@ -19,12 +19,24 @@ import {
   type Message,
   type Batch
 } from "../../../src/services/messages/MessageFrame.ts"
-import { encodeReceipt, ReceiptDecoder } from "../../../src/services/messages/Receipt.ts"
+import {
+  encodeReceipt,
+  ReceiptDecoder,
+  type Receipt
+} from "../../../src/services/messages/Receipt.ts"
 import * as MessageService from "../../../src/services/messages/MessageService.ts"
 import { application, type RemotePeer } from "../../../src/services/Service.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
-import { alice, dialKeys, collectGarbage, serverKeys, suiteOf } from "../../channel/rig.ts"
+import {
+  alice,
+  anyPort,
+  dialKeys,
+  collectGarbage,
+  layerFasterClock,
+  serverKeys,
+  suiteOf
+} from "../../channel/rig.ts"
 import { pause, withTimeout, waitUntil } from "../../../src/testing/steps.ts"
 import { startServer } from "../startServer.ts"
 
@@ -338,14 +350,33 @@ describe("a session", () => {
     }).pipe(memory)
   )
 
+  it.scopedLive("senders that wait for room fail with the session", () =>
+    Effect.gen(function* () {
+      const { address, fiber } = yield* serving(() => Effect.never)
+      const { send } = yield* client(address)
+      const sending = yield* Effect.forEach(Array.from({ length: 60 }), () =>
+        Effect.fork(Effect.either(send([Buffer.alloc(200_000)])))
+      )
+      yield* pause(50)
+      yield* Effect.fork(Fiber.interrupt(fiber))
+      for (const ended of yield* withTimeout("the ends", Fiber.join(Fiber.all(sending))))
+        expect(ended._tag).toBe("Left")
+    }).pipe(memory, Effect.provide(layerFasterClock(10)))
+  )
+
   it.scopedLive("a sender waits while its server does not read, and loses nothing", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       let handled = 0
+      let most = 0
       const { address } = yield* serving((messages) =>
         Effect.zipRight(
           Deferred.await(gate),
-          Effect.sync(() => void (handled += messages.length))
+          Effect.suspend(() => {
+            most = Math.max(most, written - handled)
+            handled += messages.length
+            return pause(1)
+          })
         )
       )
       const session = yield* client(address)
@@ -358,7 +389,7 @@ describe("a session", () => {
         Effect.forEach(
           batches,
           (batch) => Effect.tap(session.sendBatch(batch), () => Effect.sync(() => written++)),
-          { concurrency: 10 }
+          { concurrency: "unbounded" }
         )
       )
       yield* waitUntil("the first", () => written > 0)
@@ -368,7 +399,51 @@ describe("a session", () => {
       yield* withTimeout("the rest", Fiber.join(writing))
       yield* withTimeout("the last", session.send([text("last")]))
       expect(handled).toBe(count + 1)
+      expect(most).toBeLessThan(40)
     }).pipe(memory)
+  )
+
+  /** A server that answers the first message with these receipts, and then ends its stream or not. */
+  const rogue = (receipts: ReadonlyArray<Receipt>, ends: boolean) =>
+    Effect.gen(function* () {
+      const transport = yield* Transport
+      const { address } = yield* transport.listen(anyPort, (connection) =>
+        Effect.gen(function* () {
+          const channel = yield* Channel.accept(connection, { ...serverKeys, application })
+          yield* channel.read
+          for (const receipt of receipts) yield* channel.write(encodeReceipt(receipt))
+          if (ends) yield* channel.end
+          return yield* Effect.never
+        }).pipe(Effect.ignore)
+      )
+      return address
+    })
+
+  it.scopedLive("that the server ends before the last receipt is not believed", () =>
+    Effect.gen(function* () {
+      const { send } = yield* client(yield* rogue([{ status: "handled", count: 1 }], true))
+      expect(
+        yield* withTimeout("the end", Effect.flip(send([text("one"), text("two")])))
+      ).toMatchObject({ _tag: "ChannelTampered", detail: "FIN before the last receipt" })
+    }).pipe(memory)
+  )
+
+  it.scopedLive.each([
+    ["a refusal", [{ status: "refused", count: 1 }]],
+    [
+      "a refusal and a receipt",
+      [
+        { status: "refused", count: 1 },
+        { status: "handled", count: 2 }
+      ]
+    ]
+  ] as const)("that ends with %s, and is not closed, is refused", ([, receipts]) =>
+    Effect.gen(function* () {
+      const { send } = yield* client(yield* rogue(receipts, false))
+      expect(
+        yield* withTimeout("the refusal", Effect.flip(send([text("one"), text("two")])))
+      ).toMatchObject({ _tag: "NotTaken", handled: 1, status: "refused" })
+    }).pipe(memory, Effect.provide(layerFasterClock(10)))
   )
 
   it.scopedLive("a handler that throws ends its session, and no other", () =>
