@@ -2,6 +2,7 @@
 import { quoted } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
+import { protocolLimits } from "../../channel/limits.ts"
 import * as Padding from "../../channel/Padding.ts"
 import { ciphers } from "../../classic/ciphers.ts"
 import { optionError } from "./optionErrors.ts"
@@ -47,6 +48,14 @@ export const cipher = Options.text("cipher").pipe(
 
 export const serverName = Options.text("name").pipe(
   Options.withPseudoName("NAME"),
+  Options.mapEffect((text) =>
+    Buffer.byteLength(text) <= protocolLimits.nameBytes
+      ? Effect.succeed(text)
+      : optionError(
+          "name",
+          `a server name has at most ${protocolLimits.nameBytes.toLocaleString("en-US")} bytes`
+        )
+  ),
   Options.withDefault(""),
   Options.withDescription("Server name that both sides must agree on. Default: none.")
 )

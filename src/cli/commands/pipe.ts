@@ -1,7 +1,7 @@
 import { quoted } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import { expected, isName } from "../../peers/PeerName.ts"
+import { expectedTargetName, isTargetName } from "../../services/tunnel/rules.ts"
 import { Transport } from "../../transports/index.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as options from "../arguments/options.ts"
@@ -9,15 +9,15 @@ import * as ServerFlags from "../connection/ServerFlags.ts"
 import { Report } from "../output/Report.ts"
 import { forwardStdio } from "../connection/TunnelEnd.ts"
 
-/** Longest name of a target: the opening of a channel has at most 255 bytes. */
-const maxTargetBytes = 240
-
 export const target = Options.text("target").pipe(
   Options.withPseudoName("NAME"),
   Options.mapEffect((text) =>
-    isName(text) && Buffer.byteLength(text) <= maxTargetBytes
+    isTargetName(text)
       ? Effect.succeed(text)
-      : options.optionError("target", `${quoted(text)} is not a valid target name: ${expected}`)
+      : options.optionError(
+          "target",
+          `${quoted(text)} is not a valid target name: ${expectedTargetName}`
+        )
   ),
   Options.withDefault(""),
   Options.withDescription("Target, as named by serve --forward. Default: the only one.")

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Duration from "effect/Duration"
-import { expected, isName } from "../../peers/PeerName.ts"
+import { expectedTargetName, isTargetName } from "../../services/tunnel/rules.ts"
 import * as TunnelService from "../../services/tunnel/TunnelService.ts"
 import * as Address from "../../transports/Address.ts"
 import * as options from "../arguments/options.ts"
@@ -25,8 +25,11 @@ const parse = (text: string) => {
       "forward",
       `${quoted(text)} is not NAME=ADDRESS, for example postgres=127.0.0.1:5432`
     )
-  if (!isName(name))
-    return options.optionError("forward", `${quoted(name)} is not a valid target name: ${expected}`)
+  if (!isTargetName(name))
+    return options.optionError(
+      "forward",
+      `${quoted(name)} is not a valid target name: ${expectedTargetName}`
+    )
   const address = Address.parse(text.slice(at + 1))
   if (Either.isLeft(address)) return options.optionError("forward", address.left.message)
   if (address.right._tag === "Inherited")

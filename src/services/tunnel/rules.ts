@@ -1,12 +1,24 @@
 // The rules of authorized_peers for tunnels.
 import * as Either from "effect/Either"
+import { protocolLimits } from "../../channel/limits.ts"
 import * as OptionSpec from "../../peers/OptionSpec.ts"
+import * as PeerName from "../../peers/PeerName.ts"
 import { formatList, type Rules } from "../../peers/Rules.ts"
 import * as Address from "../../transports/Address.ts"
 import { RefusedByRules, type PeerSession } from "../PeerSessions.ts"
 
 /** The name of the service, in openings and in `services="…"`. */
 export const name = "tunnel"
+
+/** Longest name of a target, in bytes: what the opening "tunnel NAME" leaves for it. */
+const targetNameBytes = protocolLimits.openingBytes - Buffer.byteLength(`${name} `)
+
+/** True for a name that a server can give a target, and a client can ask for. */
+export const isTargetName = (text: string): boolean =>
+  PeerName.isName(text) && Buffer.byteLength(text) <= targetNameBytes
+
+/** Describes a valid name of a target, for errors. */
+export const expectedTargetName = `${PeerName.expected}, and ${targetNameBytes} bytes`
 
 /** The targets that a client may reach, by name or by address. */
 export const targets: OptionSpec.OptionSpec<ReadonlyArray<string>> = OptionSpec.list({
