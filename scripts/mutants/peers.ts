@@ -125,7 +125,7 @@ export const peers = room("peers", [
   },
   {
     file: "KnownPeers.ts",
-    tests: ["peers/knownPeers"],
+    tests: ["peers/lines", "peers/knownPeers"],
     mutants: [
       ["known.pin.revoked && isSame(known.publicKey, publicKey)", "known.pin.revoked"],
       ["(peer !== undefined || !acceptNew)", "!acceptNew"],
@@ -180,7 +180,7 @@ export const peers = room("peers", [
   },
   {
     file: "PeerEdits.ts",
-    tests: ["peers/peers"],
+    tests: ["peers/lines", "peers/peers"],
     mutants: [
       ['text === "" || text.endsWith("\\n") ? "" : newline', '""'],
       [
