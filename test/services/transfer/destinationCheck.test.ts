@@ -111,6 +111,9 @@ describe("a file", () => {
       const answers = (name: string) => answersFor(entryOf("file", name, { size: 5 }))
       expect(yield* answers("folder")).toEqual(["exists", "skipped", "want", "exists"])
       expect(yield* answers("link")).toEqual(["exists", "skipped", "want", "want"])
+      // The length of a link is that of its target.
+      symlinkSync("other", at("alike"))
+      expect(yield* answers("alike")).toEqual(["exists", "skipped", "want", "want"])
       expect(readFileSync(at("victim"), "utf8")).toBe("12345")
     })
   )

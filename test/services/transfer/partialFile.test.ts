@@ -28,7 +28,7 @@ import { limits, protocolLimits } from "../../../src/services/transfer/limits.ts
 import type { Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
 import * as PartialFile from "../../../src/services/transfer/PartialFile.ts"
-import { lock } from "../../../src/services/transfer/PartialFileLock.ts"
+import { holderOf, lock } from "../../../src/services/transfer/PartialFileLock.ts"
 import { costOf } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
@@ -240,6 +240,18 @@ describe("the lock of a partial file", () => {
   const id = { dev: 7, ino: 8 }
   const locked = Effect.suspend(() => lock(directories.root, id))
   const locks = () => readdirSync(folder()).filter((name) => Names.isLock(name))
+
+  it.live("keeps its holder while another session of this process tries to take it", () =>
+    Effect.gen(function* () {
+      const holder = { progress: () => 0, probe: () => {}, end: Effect.void }
+      const unlock = yield* lock(directories.root, id, holder)
+      expect(yield* locked).toBeUndefined()
+      expect(holderOf(id)).toBe(holder)
+      unlock?.()
+      expect(holderOf(id)).toBeUndefined()
+    })
+  )
+
   /** The path of the entry of a session on another machine. */
   const foreign = (kind: "2" | "3", random = "0") =>
     at(Names.partialName("lock-8", "01234567", kind, random.repeat(15)))

@@ -108,6 +108,17 @@ it.scoped("a partial file counts as what it has, and the upload that resumes it 
   })
 )
 
+it.scoped("a partial file that is larger than the upload gives no room before it has settled", () =>
+  Effect.gen(function* () {
+    writeFileSync(path.join(folder(), "partial"), "x".repeat(300))
+    const quota = yield* openIn(new Quotas(), entry + 310)
+    const upload = charge(quota, entry + 100, entry + 300)
+    expect([quota.add(11), quota.add(10)]).toEqual([false, true])
+    upload?.settle(entry + 100)
+    expect([quota.add(201), quota.add(200)]).toEqual([false, true])
+  })
+)
+
 it.scoped("a partial file that another session has changed meanwhile is counted again", () =>
   Effect.gen(function* () {
     const quota = yield* openIn(new Quotas(), 1000)
