@@ -33,7 +33,6 @@ const notExported = [
   "src/services/Retry.ts:OnPause",
   "src/services/ServerConnection.ts:PinError",
   "src/services/inbox/Outbox.ts:OutboxParts",
-  "src/services/inbox/StoredMessage.ts:LeaseOptions",
   "src/services/messages/MessageFrame.ts:Batch",
   "src/services/transfer/Messages.ts:LeftOut",
   "src/services/transfer/Messages.ts:Receipt",

@@ -74,7 +74,9 @@ export const gauge = (name: string, help: string): Gauge => {
 /** A distribution of durations in seconds. Several servers of one process add up. */
 export interface Histogram extends Metric {
   readonly type: "histogram"
+  /** Adds one observation. */
   readonly observe: (seconds: number) => void
+  /** Returns the observations so far. */
   readonly current: () => Distribution
 }
 

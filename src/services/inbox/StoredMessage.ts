@@ -50,6 +50,7 @@ export const failuresOf = ({
  */
 export type LeaseOrder = "none" | "peer" | "strict"
 
+/** A request for leases. */
 export interface LeaseOptions {
   /** Maximum number of messages. */
   readonly count: number

@@ -42,6 +42,7 @@ export interface WorkOptions {
   readonly attempts?: number
   /** Maximum number of messages. Default: no limit. */
   readonly count?: number
+  /** Receives every event, from many messages at once. */
   readonly on?: (event: WorkEvent) => Effect.Effect<void>
 }
 
