@@ -50,7 +50,7 @@ describe("without a home", () => {
     [{ HOME: ".", XDG_CONFIG_HOME: "" }, "HOME is ., which is not an absolute path"]
   ] as const)(
     "a relative one is refused: %j",
-    { timeout: 30_000 },
+    { timeout: 120_000 },
     async ([env, detail], { box }) => {
       await prepare(box)
       const before = box.names

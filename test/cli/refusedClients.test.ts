@@ -40,7 +40,7 @@ describe("a port of another program", () => {
         `sealwire: ${address} is not a Sealwire server (it answers in HTTP); check the address and the port\n`
       ])
     }
-  }, 30_000)
+  }, 90_000)
 })
 
 describe("a server that refuses an identity", () => {
@@ -83,7 +83,7 @@ describe("a server that refuses an identity", () => {
     expect((await box.run([...words, "--file", "./authorized"])).code).toBe(0)
     // The server follows the file.
     await expect.poll(async () => (await send("--peer", key)).code, { timeout: 10_000 }).toBe(0)
-  }, 30_000)
+  }, 90_000)
 
   it("differs from a server of another name", async ({ box }) => {
     const { key, send } = await start(box, "--name", "mail")
@@ -94,5 +94,5 @@ describe("a server that refuses an identity", () => {
       expect(stderr).not.toContain("peers add")
     }
     expect((await send("--peer", key, "--name", "mail")).stderr).toContain("peers add NAME")
-  }, 30_000)
+  }, 90_000)
 })
