@@ -40,18 +40,23 @@ export const append = (
 /** The first number of a version. */
 export const majorOf = (version: string): string => version.split(".", 1).join()
 
-/** Returns the last entry about the same figure of the same major version of Node. */
+/**
+ * Returns the last entry about the same figure of the same major version of Node; of a quiet
+ * machine, if there is one.
+ */
 export const lastOf = (
   history: ReadonlyArray<Entry>,
   result: Pick<Result, "row" | "contestant">,
   node: string
-): Entry | undefined =>
-  history.findLast(
+): Entry | undefined => {
+  const same = history.filter(
     (entry) =>
       entry.row === result.row &&
       entry.contestant === result.contestant &&
       majorOf(entry.node) === majorOf(node)
   )
+  return same.findLast(({ isQuiet }) => isQuiet) ?? same.at(-1)
+}
 
 /**
  * Returns by which part a result is better than an entry: 0.1 is 10 % better. It compares ratios,

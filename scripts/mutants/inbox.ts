@@ -3,6 +3,7 @@ import { room } from "./Mutant.ts"
 const inboxTests = ["services/inbox/inbox"]
 const kinds = ["services/inbox/kinds"]
 const units = ["services/inbox/sqlite", ...inboxTests]
+const manyMessages = { tests: ["services/inbox/manyMessages"] }
 const deadLetters = { tests: ["services/inbox/deadLetters"] }
 
 export const inbox = room("services/inbox", [
@@ -49,10 +50,14 @@ export const inbox = room("services/inbox", [
         'isPending ? pruneInOrder(run, pending, "received_at", before) : Effect.succeed(0)',
         'pruneInOrder(run, pending, "received_at", before)'
       ],
-      ["if (length < limits.prunedMessages) return total", "return total"],
+      ["if (length < limits.prunedMessages) return total", "return total", manyMessages],
       ["AND ${time} < $1 AND sequence > $2", "AND $1 > 0 AND sequence > $2"],
-      ["if (some?.last == null) return total", "if (some?.last == null || after > 0) return total"],
-      ["AS summed WHERE before <= ${limits.prunedBytes}", "AS summed"],
+      [
+        "if (some?.last == null) return total",
+        "if (some?.last == null || after > 0) return total",
+        manyMessages
+      ],
+      ["AS summed WHERE before <= ${limits.prunedBytes}", "AS summed", manyMessages],
       ["UNIQUE (id, peer)", "UNIQUE (id)"],
       ["ON CONFLICT DO NOTHING", "ON CONFLICT (id, peer) DO UPDATE SET text = excluded.text"],
       ["if (version > versions.length)", "if (false)", { tests: ["services/inbox/sqlite"] }],

@@ -191,6 +191,8 @@ describe("the history", () => {
     const history = [
       entry({ commit: "old" }),
       entry({ commit: "last", node: "20.9.9" }),
+      entry({ commit: "on a busy machine", isQuiet: false }),
+      entry({ commit: "busy, and alone", node: "24.0.0", isQuiet: false }),
       entry({ commit: "other node", node: "22.0.0" }),
       entry({ commit: "other row", row: "another" }),
       entry({ commit: "other contestant", contestant: "ours" })
@@ -200,8 +202,9 @@ describe("the history", () => {
     expect([last("20.20.2"), last("22.1.0"), last("24.0.0")]).toEqual([
       "last",
       "other node",
-      undefined
+      "busy, and alone"
     ])
+    expect(History.lastOf([], { row: "row", contestant: "theirs" }, "20.0.0")).toBeUndefined()
   })
 
   it("that is committed is readable, and knows its machine", () => {

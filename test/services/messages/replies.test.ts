@@ -611,8 +611,31 @@ describe("cached replies", () => {
         for (let count = 0; count < kept.bytesPerPeer / full.length; count++)
           yield* replies.replyOnce(peer, { id: makeId() }, () => Effect.succeed(full))
       expect(replies.size.bytes).toBeLessThanOrEqual(kept.bytes)
-      const again = yield* replies.replyOnce("small", { id }, () => Effect.die("handled twice"))
-      expect(wordOf(again ?? text(""))).toBe("kept")
+      // A newcomer does not pay for it either.
+      const late = makeId()
+      yield* replies.replyOnce("late", { id: late }, () => Effect.succeed(text("kept")))
+      for (const [peer, known] of [
+        ["small", id],
+        ["late", late]
+      ] as const) {
+        const again = yield* replies.replyOnce(peer, { id: known }, () =>
+          Effect.die("handled twice")
+        )
+        expect(wordOf(again ?? text(""))).toBe("kept")
+      }
+    })
+  )
+
+  it.effect("of one peer are not given to another that uses the same id", () =>
+    Effect.gen(function* () {
+      const replies = new ReplyCache()
+      const id = makeId()
+      const reply = (peer: string) =>
+        replies
+          .replyOnce(peer, { id }, () => Effect.succeed(text(`for ${peer}`)))
+          .pipe(Effect.map((reply) => wordOf(reply ?? text(""))))
+      expect([yield* reply("a"), yield* reply("b")]).toEqual(["for a", "for b"])
+      expect([yield* reply("a"), yield* reply("b")]).toEqual(["for a", "for b"])
     })
   )
 
