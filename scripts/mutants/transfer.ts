@@ -188,7 +188,6 @@ export const transfer = room("services/transfer", [
     mutants: [
       ["while (!this.#isEmpty) yield* this.#commitBatch", ""],
       ["yield* Effect.uninterruptible(this.#commitBatch)", "yield* this.#commitBatch"],
-      ['if (!isFull(cause.code ?? ""))', "if (true)"],
       ["const cause = unwritten.get(file.partial)", "const cause = undefined"]
     ]
   },
@@ -209,8 +208,6 @@ export const transfer = room("services/transfer", [
     file: "Sender.ts",
     tests: [`${unit}mixedStates`],
     mutants: [
-      ["return left > 0 ? pause(left) : Effect.void", "return Effect.void"],
-      ["piece?.length !== length || !file.isUnchanged()", "piece?.length !== length"],
       ['      if (!file.isUnchanged()) return yield* this.#skip(index, "changed")\n', ""],
       [
         "equalBlocks * protocolLimits.blockBytes >= size && file.isUnchanged()",

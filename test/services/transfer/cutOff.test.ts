@@ -174,6 +174,32 @@ describe("a session that ends before its files are flushed", () => {
     }).pipe(memory)
   )
 
+  it.scopedLive("while they are flushed stores them", () =>
+    Effect.gen(function* () {
+      const remote = yield* scopedFolder
+      const { address, events, stored } = yield* serveFiles(remote)
+      const held: Array<() => void> = []
+      const hold = <Fsync>(fsync: Fsync): Fsync =>
+        ((...args: ReadonlyArray<unknown>) => {
+          held.push(() => Reflect.apply(fsync as () => void, undefined, args))
+        }) as Fsync
+      const release = () => {
+        for (const flush of held.splice(0)) flush()
+        return events.some(({ _tag }) => _tag === "SessionEnded")
+      }
+      const test = Effect.gen(function* () {
+        const channel = yield* pushAll(address, remote)
+        yield* waitUntil("a flush", () => held.length > 0)
+        yield* channel.reset
+        yield* pause(50)
+        yield* waitUntil("the end", release)
+      })
+      yield* withReplaced(files, "fsync", hold, test)
+      expect(storedIn(remote, content)).toHaveLength(total)
+      expect([partialFilesIn(remote), stored.length]).toEqual([[], total])
+    }).pipe(memory)
+  )
+
   it.scopedLive("because its server stops stores them", () =>
     Effect.gen(function* () {
       const remote = yield* scopedFolder
