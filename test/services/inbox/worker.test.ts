@@ -61,21 +61,23 @@ describe.each(stores)("a worker of %s", (kind, open) => {
     "goes on after messages that fail, die, or are dead at once, and keeps their errors",
     Effect.gen(function* () {
       const { texts, events, on, record } = recorder()
-      yield* store(["poison", "defect", "later", "dead", "good"])
+      yield* store(["poison", "defect", "dead", "good", "later"])
       const ends: Readonly<Record<string, Effect.Effect<void, HandlingFailed>>> = {
         poison: failed(),
         defect: Effect.dieMessage("undefined is not a function"),
         later: failed("later", "the printer is off"),
         dead: failed("dead", "no such customer")
       }
-      yield* Inbox.work((stored) => ends[record(stored)] ?? Effect.void, { on, attempts: 1 })
-      expect(texts).toEqual(["poison", "defect", "later", "dead", "good"])
+      const handle = (stored: StoredMessage) => ends[record(stored)] ?? Effect.void
+      // On a busy machine the pause of the last one may be over at once.
+      yield* Inbox.work(handle, { on, attempts: 1, count: 5 })
+      expect(texts).toEqual(["poison", "defect", "dead", "good", "later"])
       expect(events).toEqual([
         "Dead poison",
         "Dead defect",
-        "Deferred later",
         "Dead dead",
-        "Handled good"
+        "Handled good",
+        "Deferred later"
       ])
       expect(yield* pending).toEqual(["later"])
       expect(yield* deadLetters).toEqual([
@@ -98,10 +100,12 @@ describe.each(stores)("a worker of %s", (kind, open) => {
           wait: true
         })
       )
-      yield* waitUntil("the dead letter", () => events.includes("Dead poison"))
+      yield* waitUntil("both ends", () => events.length === 3)
       yield* Fiber.interrupt(working)
-      expect(texts).toEqual(["poison", "good", "poison"])
-      expect(events).toEqual(["Deferred poison", "Handled good", "Dead poison"])
+      expect(texts.toSorted()).toEqual(["good", "poison", "poison"])
+      // On a busy machine the pause may be over before the other message is leased.
+      expect(events[0]).toBe("Deferred poison")
+      expect(events.toSorted()).toEqual(["Dead poison", "Deferred poison", "Handled good"])
     })
   )
 
