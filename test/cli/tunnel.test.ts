@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
-import { existsSync } from "node:fs"
+import { existsSync, mkdirSync } from "node:fs"
 import { Agent, request } from "node:http"
 import net from "node:net"
 import { describe, expect } from "vitest"
@@ -616,6 +616,8 @@ describe("real programs", () => {
       `ListenAddress 127.0.0.1:${port}\nHostKey ${box.path("host")}\nAuthorizedKeysFile ${box.path("client.pub")}\nStrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n`
     )
     const sshd = existsSync("/usr/sbin/sshd") ? "/usr/sbin/sshd" : "sshd"
+    // As root, sshd needs this folder, which a boot with its service makes.
+    if (process.geteuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 })
     const daemon = box.startOther(sshd, ["-D", "-e", "-f", box.path("sshd_config")])
     await daemon.until("sshd", ({ stderr }) => stderr.includes("Server listening"))
     const { to } = await startServer(box, "--forward", `ssh=127.0.0.1:${port}`)
