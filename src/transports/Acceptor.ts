@@ -2,6 +2,8 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { AdmissionControl, sourceOf, type AdmittedConnection } from "./AdmissionControl.ts"
@@ -199,6 +201,8 @@ export const acceptor = <R>(
     }
     const empty = yield* Deferred.make<void>()
     let isOpen = true
+    const minimum = yield* FiberRef.get(FiberRef.currentMinimumLogLevel)
+    const logsDebug = LogLevel.lessThanEqual(minimum, LogLevel.Debug)
 
     const remove = (incoming: Incoming) => {
       admission.remove(incoming)
@@ -223,7 +227,9 @@ export const acceptor = <R>(
       incoming.cancel()
       const first = evictions.add(source, peer)
       if (first !== undefined) warnOf(first, 1)
-      else run(Effect.logDebug(`${peer}: connection reset: too many unauthenticated connections`))
+      // A fiber for each would cost a flooded server more than the eviction itself.
+      else if (logsDebug)
+        run(Effect.logDebug(`${peer}: connection reset: too many unauthenticated connections`))
       if (fiber !== undefined) run(Fiber.interruptFork(fiber))
     }
 
