@@ -8,8 +8,9 @@ export const noise = room("noise", [
       ["export const tagLen = 16", "export const tagLen = 15"],
       ["export const maxMessageBytes = 65_535", "export const maxMessageBytes = 65_534"],
       ["if (key.length !== keyLen)", "if (key.length < keyLen)"],
-      ["return this.#nonce.readBigUInt64BE(4)", "return BigInt(this.#nonce.readUInt32BE(8))"],
-      ["this.#nonce.writeBigUInt64BE(nonce, 4)", "this.#nonce.writeBigUInt64LE(nonce, 4)"],
+      ["(BigInt(this.#high) << 32n) | BigInt(this.#low)", "BigInt(this.#low)"],
+      ["this.#high = Number(nonce >> 32n)", "this.#high = 0"],
+      ["nonceOfCall.writeUInt32BE(this.#high, 4)", "nonceOfCall.writeUInt32LE(this.#high, 4)"],
       [
         "this.#check(plaintext.reduce((sum, { length }) => sum + length, tagLen))",
         "this.#check(plaintext.reduce((sum, { length }) => sum + length, 0))"
@@ -43,16 +44,10 @@ export const noise = room("noise", [
       ],
       ['    if (this.#ended) return "out of turn"\n', ""],
       ["if (length > maxMessageBytes)", "if (length >= maxMessageBytes)"],
-      [
-        "this.#nonce.readUInt32BE(8) === maxUint32 && this.#nonce.readUInt32BE(4) === maxUint32",
-        "this.#nonce.readUInt32BE(8) === maxUint32"
-      ],
-      [
-        "this.#nonce.readUInt32BE(8) === maxUint32 && this.#nonce.readUInt32BE(4) === maxUint32",
-        "false"
-      ],
-      ["if (low < maxUint32) this", "if (low <= maxUint32) this"],
-      ["this.#nonce.writeBigUInt64BE(this.n + 1n, 4)", "this.#nonce.writeUInt32BE(0, 8)"],
+      ["this.#low === maxUint32 && this.#high === maxUint32", "this.#low === maxUint32"],
+      ["this.#low === maxUint32 && this.#high === maxUint32", "false"],
+      ["if (this.#low < maxUint32) this", "if (this.#low <= maxUint32) this"],
+      ["this.setNonce(this.n + 1n)", "this.#low = 0"],
       [
         "const gcmOptions = { authTagLength: tagLen }",
         "const gcmOptions = {}",

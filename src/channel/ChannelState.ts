@@ -58,7 +58,8 @@ export class ChannelState {
   readonly #closing: Closing
   readonly #reading: Reading
   readonly #writing: Writing
-  readonly #onReady: OnReady
+  /** Undefined once called: it holds what the handshake needed. */
+  #onReady: OnReady | undefined
   /** A record has arrived. KeepAlive clears it. */
   hasReceived = false
   /** The code that `close` sends. */
@@ -163,7 +164,7 @@ export class ChannelState {
         return "a READY of a server that is not empty"
       channel.#closing.open()
       // U+FFFD is in no opening, so that a body that is not UTF-8 requests nothing that exists.
-      channel.#onReady(undefined, isUtf8(body) ? Buffer.from(body).toString() : "\uFFFD")
+      channel.#ready(undefined, isUtf8(body) ? Buffer.from(body).toString() : "\uFFFD")
       return undefined
     },
     [RecordType.Data]: (channel, body) => {
@@ -281,10 +282,16 @@ export class ChannelState {
   #end(ending: Ending): void {
     if (this.#closing.isEnded) return
     this.#closing.end(ending)
-    if (!this.#closing.wasOpen) this.#onReady(this.#handshakeFailed(), "")
+    if (!this.#closing.wasOpen) this.#ready(this.#handshakeFailed(), "")
     this.#reading.wake()
     this.#writing.wake()
     this.#reading.deliver()
+  }
+
+  #ready(failed: HandshakeFailed | undefined, opening: string): void {
+    const onReady = this.#onReady
+    this.#onReady = undefined
+    onReady?.(failed, opening)
   }
 
   #handshakeFailed(): HandshakeFailed {

@@ -36,8 +36,8 @@ const returnBuffer = ({ buffer }: Buffer): void => {
 export class Inbound {
   readonly #cipher: CipherState
   #records = 0
-  /** The frame that spans chunks, length field included. */
-  #partial: Buffer = Buffer.alloc(2)
+  /** The frame that spans chunks, length field included; undefined while there is none. */
+  #partial: Buffer | undefined
   /** The number of bytes in `#partial` that have arrived. */
   #arrived = 0
   #violation: string | undefined
@@ -62,9 +62,9 @@ export class Inbound {
         }
       }
       at += this.#append(chunk, at)
-      if (this.#arrived > 2 && this.#arrived === this.#partial.length) {
-        const frame = this.#partial
-        this.#partial = Buffer.alloc(2)
+      const frame = this.#partial
+      if (frame !== undefined && this.#arrived > 2 && this.#arrived === frame.length) {
+        this.#partial = undefined
         this.#arrived = 0
         this.#open(frame.subarray(2), receive)
         returnBuffer(frame)
@@ -75,11 +75,12 @@ export class Inbound {
 
   /** Appends bytes of the chunk, from `at` on, to the partial frame. Returns their number. */
   #append(chunk: Uint8Array, at: number): number {
-    const part = chunk.subarray(at, at + this.#partial.length - this.#arrived)
-    this.#partial.set(part, this.#arrived)
+    const partial = (this.#partial ??= Buffer.allocUnsafe(2))
+    const part = chunk.subarray(at, at + partial.length - this.#arrived)
+    partial.set(part, this.#arrived)
     this.#arrived += part.length
-    if (this.#arrived === 2 && this.#partial.length === 2) {
-      const length = this.#partial.readUInt16BE(0)
+    if (this.#arrived === 2 && partial.length === 2) {
+      const length = partial.readUInt16BE(0)
       if (length < minFrameBytes) this.#violation = "a frame that is too short"
       else this.#partial = takeBuffer(2 + length)
     }

@@ -14,14 +14,18 @@ const maxUint32 = 0xffff_ffff
 // Without authTagLength Node also accepts tags of 4 bytes.
 const gcmOptions = { authTagLength: tagLen }
 
+/** 32 zero bits, then `n` as 64-bit big-endian (section 12.4). node:crypto copies it. */
+const nonceOfCall = Buffer.alloc(12)
+
 /**
  * CipherState, section 5.1: a cipher key `k` and a nonce `n`, which are never copied. After an
  * error every further call fails.
  */
 export class CipherState {
   #k: KeyObject
-  /** The AES-GCM nonce: 32 zero bits, then `n` as 64-bit big-endian. Section 12.4. */
-  readonly #nonce = Buffer.alloc(12)
+  /** `n`, in two halves: a buffer for each state would be most of its memory. */
+  #high = 0
+  #low = 0
   #ended = false
 
   /** InitializeKey(key): `key` must have 32 bytes. */
@@ -33,12 +37,13 @@ export class CipherState {
 
   /** n: the number of messages encrypted or decrypted. */
   get n(): bigint {
-    return this.#nonce.readBigUInt64BE(4)
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low)
   }
 
   /** SetNonce(nonce). */
   setNonce(nonce: bigint): void {
-    this.#nonce.writeBigUInt64BE(nonce, 4)
+    this.#high = Number(nonce >> 32n)
+    this.#low = Number(nonce & 0xffff_ffffn)
   }
 
   /** EncryptWithAd(ad, plaintext): returns the ciphertext followed by the tag. */
@@ -59,7 +64,7 @@ export class CipherState {
   ): NoiseError | undefined {
     const error = this.#check(plaintext.reduce((sum, { length }) => sum + length, tagLen))
     if (error !== undefined) return error
-    const cipher = createCipheriv("aes-256-gcm", this.#k, this.#nonce, gcmOptions)
+    const cipher = createCipheriv("aes-256-gcm", this.#k, this.#nonce(), gcmOptions)
     if (ad.length > 0) cipher.setAAD(ad)
     let end = offset
     for (const part of plaintext) {
@@ -79,7 +84,7 @@ export class CipherState {
     const error = this.#check(ciphertext.length)
     if (error !== undefined) return error
     if (ciphertext.length < tagLen) return this.#end("too short")
-    const decipher = createDecipheriv("aes-256-gcm", this.#k, this.#nonce, gcmOptions)
+    const decipher = createDecipheriv("aes-256-gcm", this.#k, this.#nonce(), gcmOptions)
     if (ad.length > 0) decipher.setAAD(ad)
     decipher.setAuthTag(ciphertext.subarray(ciphertext.length - tagLen))
     const plaintext = own(decipher.update(ciphertext.subarray(0, ciphertext.length - tagLen)))
@@ -106,19 +111,24 @@ export class CipherState {
     next.fill(0)
   }
 
+  /** The AES-GCM nonce of the next message, valid until the next call on any state. */
+  #nonce(): Buffer {
+    nonceOfCall.writeUInt32BE(this.#high, 4)
+    nonceOfCall.writeUInt32BE(this.#low, 8)
+    return nonceOfCall
+  }
+
   /** Checks, before a message of this length, that the state can be used. */
   #check(length: number): NoiseError | undefined {
     if (this.#ended) return "out of turn"
     if (length > maxMessageBytes) return this.#end("too long")
-    const exhausted =
-      this.#nonce.readUInt32BE(8) === maxUint32 && this.#nonce.readUInt32BE(4) === maxUint32
+    const exhausted = this.#low === maxUint32 && this.#high === maxUint32
     return exhausted ? this.#end("nonce exhausted") : undefined
   }
 
   #advance(): void {
-    const low = this.#nonce.readUInt32BE(8)
-    if (low < maxUint32) this.#nonce.writeUInt32BE(low + 1, 8)
-    else this.#nonce.writeBigUInt64BE(this.n + 1n, 4)
+    if (this.#low < maxUint32) this.#low++
+    else this.setNonce(this.n + 1n)
   }
 
   #end(error: NoiseError): NoiseError {

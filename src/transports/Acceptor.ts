@@ -1,11 +1,12 @@
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { AdmissionControl, sourceOf, type AdmittedConnection } from "./AdmissionControl.ts"
 import {
   closeWithScope,
@@ -175,6 +176,25 @@ class Incoming implements Accepted, AdmittedConnection {
 
 const ignore = () => {}
 
+/**
+ * Runs the session in a scope of its own, and `closed` when that has closed: Effect.scoped,
+ * Effect.ensuring and a handler of defects in one, because each holds memory as long as a session.
+ */
+const inScope = <R>(
+  session: Effect.Effect<void, never, R | Scope.Scope>,
+  closed: () => void
+): Effect.Effect<void, never, Exclude<R, Scope.Scope>> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Scope.make(), (scope) => {
+      const close = (exit: Exit.Exit<void>) =>
+        Effect.map(Effect.catchAllCause(Scope.close(scope, exit), logDefect), closed)
+      return Effect.matchCauseEffect(restore(Scope.extend(session, scope)), {
+        onFailure: (cause) => Effect.zipRight(logDefect(cause), close(Exit.failCause(cause))),
+        onSuccess: () => close(Exit.void)
+      })
+    })
+  )
+
 /** A defect of one handler must not end the listener. */
 const logDefect = (cause: Cause.Cause<never>): Effect.Effect<void> =>
   Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("connection handler failed", cause)
@@ -236,10 +256,8 @@ export const acceptor = <R>(
     const serve = (incoming: Incoming, session: Session): void => {
       incoming.cancel = ignore
       incoming.fiber = run(
-        Effect.zipRight(closeWithScope(incoming.flow), session).pipe(
-          Effect.scoped,
-          Effect.catchAllCause(logDefect),
-          Effect.ensuring(Effect.sync(() => remove(incoming)))
+        inScope(Effect.zipRight(closeWithScope(incoming.flow), session), () =>
+          remove(incoming)
         ) as Effect.Effect<void, never, Exclude<R, Scope.Scope>>
       )
     }
