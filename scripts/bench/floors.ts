@@ -75,7 +75,7 @@ export const floors: Readonly<Record<string, Floor>> = {
   "growth: peers, CPU of a reload for each line": {
     ratios: { "10000 peers": 0.7, "100000 peers": 0.7 }
   },
-  "growth: peers, one looked up in a handshake": { most: 2 },
+  "growth: peers, one looked up in a handshake": { most: 5 },
   "growth: peers, longest block of a reload": { most: 20 },
   "growth: stored messages, one more": { ratios: { "100000 stored": 0.5, "1000000 stored": 0.5 } },
   "growth: stored messages, one leased and acknowledged": {
