@@ -43,6 +43,14 @@ const lastEntries = (
   return [...last.values()]
 }
 
+/** The name of a contestant without what explains it. */
+const shortName = (name: string): string =>
+  name
+    .replace(/, a tunnel: TCP in and out$/, "")
+    .split("(", 1)
+    .join()
+    .trim()
+
 /**
  * Makes a table from the last entry of each row: Sealwire's figure, and its ratio to the others.
  */
@@ -57,7 +65,7 @@ export const tableOf = (
     const ratios = others.flatMap((other) =>
       "absent" in other || other.ratio === undefined
         ? []
-        : [`${other.contestant.split(/[,(]/, 1).join().trim()} ${other.ratio.toFixed(2)}x`]
+        : [`${shortName(other.contestant)} ${other.ratio.toFixed(2)}x`]
     )
     return [`| ${row} | ${figure(ours.median)} ${ours.unit} | ${ratios.join(" · ")} |`]
   })
