@@ -182,6 +182,8 @@ export {
   acceptor,
   type Accepted,
   type Acceptor,
+  type Begin,
+  type Continuation,
   type Handler,
   type ListenOptions
 } from "./transports/Acceptor.ts"

@@ -205,19 +205,27 @@ export const accept = (
   { padding = noPadding }: ChannelOptions = {}
 ): Effect.Effect<Channel, HandshakeFailed, Scope.Scope> =>
   Effect.flatMap(Timers.current, (timers) =>
-    Effect.flatMap(
-      Effect.async<Authenticated, HandshakeFailed>((resume) => {
-        const handshake = new ServerHandshake(connection, keys, padding, timers, {
-          opened: (client) => resume(Effect.succeed(client)),
-          refused: (refusal) => resume(new HandshakeFailed(refusal)),
-          defect: (cause) => resume(Effect.die(cause))
-        })
-        handshake.start()
-        return Effect.sync(() => handshake.cancel())
-      }),
-      (client) => closeWithScope(channelOf(connection, client, timers, Effect.void))
+    Effect.flatMap(authenticate(connection, keys, padding, timers), (client) =>
+      closeWithScope(channelOf(connection, client, timers, Effect.void))
     )
   )
+
+/** Runs the server's handshake. */
+const authenticate = (
+  connection: Accepted,
+  keys: ServerKeys,
+  padding: Padding,
+  timers: Timers
+): Effect.Effect<Authenticated, HandshakeFailed> =>
+  Effect.async((resume) => {
+    const handshake = new ServerHandshake(connection, keys, padding, timers, {
+      opened: (client) => resume(Effect.succeed(client)),
+      refused: (refusal) => resume(new HandshakeFailed(refusal)),
+      defect: (cause) => resume(Effect.die(cause))
+    })
+    handshake.start()
+    return Effect.sync(() => handshake.cancel())
+  })
 
 /** How a server treats one connection. */
 export interface Acceptance<R> extends ChannelOptions {
@@ -248,22 +256,21 @@ export const handler = <R>(
   acceptanceOf: (connection: Accepted) => Acceptance<R>
 ): Effect.Effect<Handler<R>> =>
   Effect.map(Timers.current, (timers) => {
+    const sessionOf = (
+      connection: Accepted,
+      { opened, closed }: Acceptance<R>,
+      client: Authenticated
+    ) => {
+      const channel = channelOf(connection, client, timers, Effect.void)
+      return Effect.zipRight(finallyCall(closed), Effect.flatMap(closeWithScope(channel), opened))
+    }
     const begin: Begin<R> = (connection, { serve, forget }) => {
-      const {
-        keys,
-        padding = noPadding,
-        opened,
-        refused,
-        settled,
-        closed
-      } = acceptanceOf(connection)
+      const acceptance = acceptanceOf(connection)
+      const { keys, padding = noPadding, refused, settled } = acceptance
       const handshake = new ServerHandshake(connection, keys, padding, timers, {
         opened: (client) => {
           settled?.()
-          const channel = channelOf(connection, client, timers, Effect.void)
-          serve(
-            Effect.zipRight(finallyCall(closed), Effect.flatMap(closeWithScope(channel), opened))
-          )
+          serve(sessionOf(connection, acceptance, client))
         },
         refused: (refusal) => {
           settled?.()
@@ -281,13 +288,14 @@ export const handler = <R>(
       }
     }
     const serveConnection = (connection: Accepted) => {
-      const { keys, opened, refused, settled, closed, ...options } = acceptanceOf(connection)
-      return Effect.zipRight(finallyCall(closed), accept(connection, keys, options)).pipe(
+      const acceptance = acceptanceOf(connection)
+      const { keys, padding = noPadding, refused, settled } = acceptance
+      return authenticate(connection, keys, padding, timers).pipe(
         Effect.ensuring(Effect.sync(() => settled?.())),
         Effect.matchEffect({
           onFailure: ({ peer, reason, publicKey, isSilent = false }) =>
             refused({ peer, reason, publicKey, isSilent }),
-          onSuccess: opened
+          onSuccess: (client) => sessionOf(connection, acceptance, client)
         })
       )
     }
