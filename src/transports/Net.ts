@@ -112,7 +112,8 @@ const listenWith = <R>(
     const isTcp = typeof bound === "object" && bound !== null
     return {
       address: address._tag === "Tcp" && isTcp ? tcp(address.host, bound.port) : address,
-      boundAddress: isTcp ? tcp(bound.address, bound.port) : unix(bound ?? ""),
+      // An inherited Unix socket has no path here.
+      boundAddress: isTcp ? tcp(bound.address, bound.port) : address,
       halfOpen
     }
   })
