@@ -355,7 +355,7 @@ export const transfer = room("services/transfer", [
   },
   {
     file: "FileService.ts",
-    tests: whole,
+    tests: [...whole, `${unit}sessions`],
     mutants: [
       ['yield* requireRules(session, allows("write", "writing"))', ""],
       ['yield* requireRules(session, allows("read", "reading"))', ""],
