@@ -18,6 +18,11 @@ export class MessageRefused extends Data.TaggedError("MessageRefused")<{
   override get message(): string {
     return `message refused: ${this.reason}`
   }
+  /** The status of the receipt that the client gets. */
+  get status(): NotTaken["status"] {
+    if (this.noReplies === true) return "no replies"
+    return this.retry === true ? "later" : "refused"
+  }
 }
 
 /** The server refused a message. The message was not handled. */

@@ -16,7 +16,8 @@ import { overMemory } from "../PeerBudgets.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { spendBytes } from "../rules.ts"
 import type { ServiceSession } from "../Service.ts"
-import { MessageRefused } from "./MessageErrors.ts"
+import type { MessageRefused } from "./MessageErrors.ts"
+import { batchesOf, sizeOf } from "./batches.ts"
 import { limits, MessageDecoder, type Message } from "./MessageFrame.ts"
 import { counters } from "./metrics.ts"
 import { encodeReceipt, type Receipt } from "./Receipt.ts"
@@ -127,7 +128,7 @@ class MessageSession {
     const messages = this.#decoder.push(item)
     const fits = peerSession === undefined || fitsAllowance(peerSession, this.#decoder.held)
     const allowed = this.#takeAllowed(messages)
-    this.#batches = handlerBatches(allowed)
+    this.#batches = batchesOf(allowed)
     this.#nextBatch = 0
     this.#afterBatches =
       allowed.length < messages.length || !fits
@@ -226,7 +227,7 @@ class MessageSession {
       const refused = Cause.failureOption(exit.cause)
       if (refused._tag === "None") return this.#settle(Effect.failCause(exit.cause))
       this.#count(batch.slice(0, refused.value.handled ?? 0))
-      this.#write({ status: statusOf(refused.value) })
+      this.#write({ status: refused.value.status })
       this.#fail(refused.value)
     })
   }
@@ -329,28 +330,3 @@ class MessageSession {
     this.#resume(result)
   }
 }
-
-/** Splits messages into batches: adjacent plain messages together, each request alone. */
-const handlerBatches = (
-  messages: ReadonlyArray<Message>
-): ReadonlyArray<ReadonlyArray<Message>> => {
-  if (messages.length === 0) return []
-  if (!messages.some(({ wantsReply }) => wantsReply)) return [messages]
-  const batches: Array<Array<Message>> = []
-  for (const message of messages) {
-    const last = batches.at(-1)
-    if (last === undefined || message.wantsReply || last[0]?.wantsReply === true)
-      batches.push([message])
-    else last.push(message)
-  }
-  return batches
-}
-
-const statusOf = ({ retry, noReplies }: MessageRefused): Receipt["status"] => {
-  if (noReplies === true) return "no replies"
-  return retry === true ? "later" : "refused"
-}
-
-/** Bytes of the texts. */
-export const sizeOf = (messages: ReadonlyArray<Message>): number =>
-  messages.reduce((sum, { size }) => sum + size, 0)
