@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net"
-import { domainToASCII } from "node:url"
+import { domainToASCII, domainToUnicode } from "node:url"
 
 /**
  * Returns the one spelling of a host, so that equal hosts compare as equal; undefined for a text
@@ -20,7 +20,14 @@ export const canonicalHost = (host: string): string | undefined => {
   // oxlint-disable-next-line no-control-regex
   if (/[\0- \x7f#?%/\\@:[\]]/.test(host)) return undefined
   const ascii = domainToASCII(host).replace(/\.$/, "")
-  return ascii === "" || ascii.split(".").includes("") ? undefined : ascii
+  return ascii !== "" && ascii.split(".").every(isLabel) ? ascii : undefined
+}
+
+/** True for a label of a name. Node 24 accepts one that is no encoding of IDNA (`xn--a`). */
+const isLabel = (label: string): boolean => {
+  if (!label.startsWith("xn--")) return label !== ""
+  const decoded = domainToUnicode(label)
+  return !decoded.startsWith("xn--") && domainToASCII(decoded) === label
 }
 
 const canonicalIpv6 = (host: string): string => {

@@ -69,6 +69,8 @@ describe("parse", () => {
     "%6c:80": "%6c is not a host name or an IP address",
     "1.2.3.256:80": "1.2.3.256 is not a host name or an IP address",
     "xn--:80": "xn-- is not a host name or an IP address",
+    "a.xn--a:80": "a.xn--a is not a host name or an IP address",
+    "xn--abc-:80": "xn--abc- is not a host name or an IP address",
     "a host:80": generic,
     "host/path:80": generic,
     "./db.sock": "for a socket path write unix:./db.sock",
