@@ -9,7 +9,8 @@ export const transports = room("transports", [
       ["[\\0- \\x7f#?%/", "[\\0- \\x7f#?%"],
       ["[\\0- \\x7f#?%/", "[#?%/"],
       ['.replace(/\\.$/, "")', ""],
-      ['ascii === "" || ascii.split(".").includes("")', 'ascii === ""'],
+      ['return label !== ""', "return true"],
+      ['return !decoded.startsWith("xn--") && domainToASCII(decoded) === label', "return true"],
       ["if (mapped !== null)", "if (false)"],
       ["zone !== undefined && /^fe[89ab]/.test(short)", "zone !== undefined"],
       ["[value >> 8, value & 0xff]", "[value & 0xff, value >> 8]"]
