@@ -109,6 +109,12 @@ for (const mutant of selected) mutate(readFileSync(path.join(root, mutant.file),
 const verdicts = new Map<Mutant, Verdict>()
 const waiting = [...selected]
 const jobs = Array.from({ length: Number(values.jobs) }, startJob)
+// The tests of a mutant may never end by themselves.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.once(signal, () => {
+    for (const job of jobs) job.end()
+    process.exit(1)
+  })
 try {
   await Promise.all(
     jobs.map(async (job) => {
