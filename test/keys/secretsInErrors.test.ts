@@ -25,7 +25,8 @@ const uses: Readonly<Record<string, (text: string) => Effect.Effect<unknown, Err
     Effect.flatMap(KeyStore, (keys) => keys.create(SharedKey)).pipe(
       Effect.provide(KeyStore.layerFile(`/nonexistent/${text}`))
     ),
-  "an address": (text) => Address.parse(text),
+  // Base64 that begins with a slash is the path of a socket.
+  "an address": (text) => Address.parse(text.replace(/^\//, "A")),
   "an input file": (text) => Effect.scoped(EncryptedInput.fromFile(`/nonexistent/${text}`)),
   "a known peer": (text) => KnownPeers.lookUp("/nonexistent", { address: "x:1", peer: text }),
   authorized_peers: (text) => parseAuthorized(ruleOptions())("peers", text),
