@@ -27,12 +27,17 @@ export const of = (text: string, otherwise: string): string => {
   return isName(name) ? name : otherwise
 }
 
-/** Makes a name unique among peers: appends -2, -3 … if it is taken. */
+/**
+ * Makes a name unique among peers: appends -2, -3 … if it is taken. A number may complete what
+ * looks like a key, which is no name.
+ */
 export const free = (name: string, peers: ReadonlyArray<{ readonly name: string }>): string => {
   const taken = new Set(peers.map((peer) => peer.name))
   let free = name
-  for (let count = 2; taken.has(free); count++)
-    free = `${cut(name, maxLength - `-${count}`.length)}-${count}`
+  for (let count = 2; taken.has(free); count++) {
+    const numbered = `${cut(name, maxLength - `-${count}`.length)}-${count}`
+    free = isName(numbered) ? numbered : `peer-${count}`
+  }
   return free
 }
 

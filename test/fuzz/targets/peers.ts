@@ -90,9 +90,21 @@ const run = <P extends Peer>(kind: Kind<P>, input: Buffer): string => {
     : parsed(kind, PeerEdits.revoke(text, [first.line]), "revoke")
   check(kind.isRevoked(revoked[0] as P), "not revoked")
   check(content(kind, revoked.slice(1)) === content(kind, others), "revoke changed another line")
-  const renamed = parsed(kind, PeerEdits.rename(text, [first.line], "new-name"), "rename")
-  check(renamed[0]?.name === "new-name", `renamed ${renamed[0]?.name}`)
-  check(content(kind, renamed.slice(1)) === content(kind, others), "rename changed another line")
+  // All lines of a name are one peer.
+  const namesakes = peers.filter(({ name }) => name === first.name)
+  const lines = namesakes.map(({ line }) => line)
+  const renamed = parsed(kind, PeerEdits.rename(text, lines, "new-name"), "rename")
+  const isRenamed = ({ line }: P) => lines.includes(line)
+  check(
+    renamed.filter(isRenamed).every(({ name }) => name === "new-name"),
+    `renamed ${renamed[0]?.name}`
+  )
+  const rest = (list: ReadonlyArray<P>) =>
+    content(
+      kind,
+      list.filter((peer) => !isRenamed(peer))
+    )
+  check(rest(renamed) === rest(peers), "rename changed another line")
   return `${Math.min(peers.length, 3)} peers`
 }
 

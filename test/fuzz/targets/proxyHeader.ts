@@ -50,8 +50,13 @@ const normal = (text: string | undefined): string | undefined => {
     text ?? ""
   )?.groups
   const { v4 = "", v6 = "", port = "" } = groups ?? {}
-  if (isIP(v4 || v6) === 0 || Number(port) > 65_535) return undefined
-  if (v4 !== "") return `${v4}:${Number(port)}`
+  if (Number(port) > 65_535) return undefined
+  // Addresses are canonical where they are parsed: 100.0.1 is 100.0.0.1.
+  if (v4 !== "")
+    return URL.canParse(`http://${v4}`)
+      ? `${new URL(`http://${v4}`).hostname}:${Number(port)}`
+      : undefined
+  if (isIP(v6) === 0) return undefined
   const host = new URL(`http://[${v6}]`).hostname.slice(1, -1)
   const [head = "", tail] = host.split("::")
   const [front, back] = [head, tail ?? ""].map((part) =>
