@@ -90,8 +90,15 @@ export const flushFile = ({ directory, partialName }: FlushTarget): Result<void>
     closeQuietly
   )
 
-/** Makes the names in a directory durable. */
-export const flushDirectory = ({ fd }: SafeDirectory): Result<void> => sync(fd)
+/**
+ * Makes the names in a directory durable. Fails with EMOVED if the directory is no longer at its
+ * path: a receipt promises the name, not only the content.
+ */
+export const flushDirectory = (directory: SafeDirectory): Result<void> =>
+  Effect.zipRight(
+    sync(directory.fd),
+    attempt(() => directory.requireInPlace())
+  )
 
 /** Flushes each of these; returns why some could not be flushed. A second attempt proves nothing. */
 export const flushEach = <Target>(

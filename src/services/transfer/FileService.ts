@@ -21,7 +21,7 @@ import { receive } from "./Receiver.ts"
 import { SafeDirectories } from "./SafeDirectory.ts"
 import { SafePath } from "./SafePath.ts"
 import { send } from "./Sender.ts"
-import { diskFailed, type TransferStopped, type DiskFailed } from "./TransferErrors.ts"
+import { diskFailed, isFull, type TransferStopped, type DiskFailed } from "./TransferErrors.ts"
 import { metrics } from "./metrics.ts"
 import { access, fileQuota, folder, name, overwrite, ruleOptions, type Access } from "./rules.ts"
 import { noProgress, type TransferProgress } from "./TransferProgress.ts"
@@ -85,15 +85,23 @@ const serve = (
       const extra = yield* frames.readHeader
       if (extra !== undefined) return yield* frames.violation("unexpected frame after the transfer")
     })
-    const reported = Effect.tapError(transfer, (error) =>
-      error._tag === "TransferStopped" && error.side === "here"
-        ? sendStop(session, error.reason)
-        : Effect.void
-    )
+    const reported = Effect.tapError(transfer, (error) => {
+      const reason = stopReasonOf(error)
+      return reason === undefined ? Effect.void : sendStop(session, reason)
+    })
     // Closing with this code tells the client to resume in a session with the next server.
     const stopping = Effect.zipRight(connection.draining, channel.setCloseReason("GoingAway"))
     yield* Effect.raceFirst(reported, stopping)
   })
+
+/** Returns why this side stops; undefined if the peer knows it. */
+const stopReasonOf = (error: FileServiceError): Messages.StopReason | undefined => {
+  if (error._tag === "TransferStopped" && error.side === "here") return error.reason
+  if (error._tag !== "DiskFailed") return undefined
+  if (!isFull(error.code)) return "diskFailed"
+  // A receiver whose disk is full has said so, after its receipts.
+  return error.isReceiver === true ? undefined : "diskFull"
+}
 
 /** Sends STOP; a lost connection is reported by the reading fiber. */
 const sendStop = ({ channel }: ServiceSession, reason: Messages.StopReason): Effect.Effect<void> =>

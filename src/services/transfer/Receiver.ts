@@ -19,7 +19,7 @@ import { limits } from "./limits.ts"
 import * as Messages from "./Messages.ts"
 import * as PartialFile from "./PartialFile.ts"
 import type { Holder } from "./PartialFileLock.ts"
-import type { SafeDirectories } from "./SafeDirectory.ts"
+import type { SafeDirectories, SafeDirectory } from "./SafeDirectory.ts"
 import { receiverFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
@@ -376,7 +376,9 @@ class Receiver {
         })
       )
       // The system has written an older one to the disk by itself.
-      if (found._tag === "None" || Date.now() - found.value.changed > limits.unflushedMillis)
+      const isFlushed = ({ changed, directory }: { changed: number; directory: SafeDirectory }) =>
+        Date.now() - changed > limits.unflushedMillis && directory.isInPlace
+      if (found._tag === "None" || isFlushed(found.value))
         return yield* this.#receipts.send([receipt])
       yield* this.#receipts.ready
       this.#receipts.commitExisting({ ...found.value, receipt, path: entry.path.text })

@@ -67,6 +67,26 @@ export class SafeDirectory {
     )
   }
 
+  /**
+   * False if its path leads to nothing, or to something else: what is stored in it is not where the
+   * peer expects it.
+   */
+  get isInPlace(): boolean {
+    const opened = fstatSync(this.fd)
+    try {
+      const current = lstatSync(this.path, { throwIfNoEntry: false })
+      return current?.ino === opened.ino && current.dev === opened.dev
+    } catch {
+      // A path that the system does not take (it is too long) says nothing about the directory.
+      return true
+    }
+  }
+
+  /** Throws EMOVED if it was moved, removed or replaced. */
+  requireInPlace(): void {
+    if (!this.isInPlace) throw movedError()
+  }
+
   close(): void {
     closeSync(this.fd)
   }
