@@ -144,7 +144,8 @@ export const inbox = room("services/inbox", [
       ],
       ["          concurrency ?? 1\n", "          concurrency ?? 2\n"],
       ["Printable.line(Printable.bytes(", "String(Printable.bytes("],
-      ["if (this.#count <= limits.execLines)", "if (true)"]
+      ["if (this.#count <= limits.execLines)", "if (true)"],
+      ["if (this.#last !== undefined) this.#print(this.#last)", ""]
     ]
   },
   {

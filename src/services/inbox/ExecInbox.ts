@@ -223,20 +223,22 @@ const forEachInOrder = (
   })
 
 /**
- * Splits output into escaped lines, bounded in length and number. It has no FrameBuffer, because it
- * keeps the start of a line that is too long and drops the rest, where a frame is refused.
+ * Splits output into escaped lines, bounded in length and number: the first `execLines`, and at the
+ * end the last one, which tells why a command failed. It has no FrameBuffer, because it keeps the
+ * start of a line that is too long and drops the rest, where a frame is refused.
  */
 class OutputLines {
   readonly #onLine: (line: string) => void
   #rest = Buffer.alloc(0)
   #count = 0
+  /** The latest line beyond the first `execLines`. */
+  #last: Uint8Array | undefined
 
   constructor(onLine: (line: string) => void) {
     this.#onLine = onLine
   }
 
   push(chunk: Uint8Array): void {
-    if (this.#count > limits.execLines) return
     const all = Buffer.concat([this.#rest, chunk])
     let start = 0
     for (let end = all.indexOf(0x0a); end >= 0; end = all.indexOf(0x0a, start)) {
@@ -249,12 +251,18 @@ class OutputLines {
   end(): void {
     if (this.#rest.length > 0) this.#emit(this.#rest)
     this.#rest = Buffer.alloc(0)
+    if (this.#last !== undefined) this.#print(this.#last)
+    this.#last = undefined
   }
 
   #emit(bytes: Uint8Array): void {
     this.#count++
-    if (this.#count <= limits.execLines)
-      this.#onLine(Printable.line(Printable.bytes(bytes.subarray(0, limits.execLineCharacters))))
-    else if (this.#count === limits.execLines + 1) this.#onLine("(further output omitted)")
+    if (this.#count <= limits.execLines) return this.#print(bytes)
+    if (this.#count === limits.execLines + 2) this.#onLine("(further output omitted)")
+    this.#last = bytes
+  }
+
+  #print(bytes: Uint8Array): void {
+    this.#onLine(Printable.line(Printable.bytes(bytes.subarray(0, limits.execLineCharacters))))
   }
 }

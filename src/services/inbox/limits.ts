@@ -84,7 +84,7 @@ export const limits = {
   execConcurrency: 16,
   /** Part of these commands that one peer may have; at least one. */
   execShare: 0.75,
-  /** Characters of an output line of a command that are logged, and lines per run. */
+  /** Characters of an output line of a command that are logged, and lines per run before the last. */
   execLineCharacters: 1000,
   execLines: 100
 } as const
