@@ -227,7 +227,7 @@ const authenticate = (
     return Effect.sync(() => handshake.cancel())
   })
 
-/** How a server treats one connection. */
+/** The keys and callbacks with which a server accepts one connection. */
 export interface Acceptance<R> extends ChannelOptions {
   readonly keys: ServerKeys
   /** Uses the channel, which closes with the scope. It handles its own errors. */

@@ -10,7 +10,7 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<{
   readonly peer: string
   /** The reason as this side sees it, for its log: "decrypt failed", "timed out" … */
   readonly reason: string
-  /** What a client can tell of the failure; undefined on a server. */
+  /** The kind of failure that a client can recognise; undefined on a server. */
   readonly failure?: HandshakeFailure
   /** The next step, where the caller knows a better one than that of the failure. */
   readonly hint?: string

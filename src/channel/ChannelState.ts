@@ -10,7 +10,7 @@
 //     Closing   awaiting READY -> open -> ended      (the peer's READY; CLOSE, a fault, or the end
 //                                                     of the byte stream)
 //
-// What a record does (the table of PROTOCOL.md section 8):
+// The effects of each record (the table of PROTOCOL.md section 8):
 //
 //     received        Reading open                 Reading finished   Closing ended
 //     DATA, CONTROL   deliver                      violation          ignore

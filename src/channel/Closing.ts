@@ -13,7 +13,7 @@ import { CloseCode, reasonOf } from "./Close.ts"
 import { closedByPeer } from "./HandshakeDriver.ts"
 import type { HandshakeFailure } from "./HandshakeFailure.ts"
 
-/** What has ended a channel. */
+/** The event that has ended a channel. */
 export type Ending =
   | { readonly _tag: "CloseReceived"; readonly code: CloseCode }
   | { readonly _tag: "CloseSent"; readonly code: CloseCode }
@@ -30,7 +30,7 @@ type State =
   | { readonly _tag: "Open" }
   | { readonly _tag: "Ended"; readonly ending: Ending; readonly wasOpen: boolean }
 
-/** What the errors of a channel name. */
+/** The names and facts in the errors of a channel. */
 export interface Subject {
   readonly peer: string
   /** The opening that this side has sent; undefined on a server. */

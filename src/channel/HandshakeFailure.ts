@@ -1,7 +1,7 @@
-// What a client can tell of a handshake that failed. A server tells nothing: it closes the connection
-// at a multiple of the refusal quantum, whatever the reason. PROTOCOL.md section 4.
+// The kinds of failed handshakes that a client can recognise. A server tells nothing: it closes the
+// connection at a multiple of the refusal quantum, whatever the reason. PROTOCOL.md section 4.
 
-/** How a handshake ended, as the client sees it. */
+/** The end of a failed handshake, as the client sees it. */
 export type HandshakeFailure = keyof typeof failures
 
 interface Description {

@@ -82,7 +82,7 @@ export interface Histogram extends Metric {
 
 /** The observations of a histogram so far. */
 export interface Distribution {
-  /** How many observations were at most so many seconds. */
+  /** The number of observations up to each bound, in seconds. */
   readonly buckets: ReadonlyArray<readonly [seconds: number, count: number]>
   readonly count: number
   readonly sum: number

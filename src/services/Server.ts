@@ -146,7 +146,7 @@ export const serve = (
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
-/** What all connections of a server share. */
+/** The state that all connections of a server share. */
 interface Shared {
   readonly options: ServeOptions
   readonly budgets: PeerBudgets

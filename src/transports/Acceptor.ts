@@ -95,7 +95,7 @@ export interface Acceptor {
   readonly halfOpen: () => number
 }
 
-/** What all connections of a listener share. */
+/** The state that all connections of a listener share. */
 interface Listening {
   readonly admission: AdmissionControl<Incoming>
   readonly closing: Deferred.Deferred<void>

@@ -70,7 +70,7 @@ export interface Flags {
   readonly unsafeMetricsToAnyone: boolean
 }
 
-/** What the control socket and the pages show. */
+/** The state that the control socket and the pages show. */
 export interface Sources {
   readonly status: Status
   readonly readiness: Readiness

@@ -1,4 +1,4 @@
-// What `inbox take --exec` and `inbox work` share: a command for each message, and its events.
+// A command for each message, and its events: shared by `inbox take --exec` and `inbox work`.
 import * as Options from "@effect/cli/Options"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-// What the work of `serve` and `tunnel` depends on, for /ready.
+// The parts that `serve` and `tunnel` depend on, as /ready checks them.
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -69,9 +69,9 @@ export class TransferReport {
   /** The warnings of all sessions and of this one: how often each was given. */
   readonly #warned = new Map<string, number>()
   #warnedNow = new Map<string, number>()
-  /** What a push does not send, whatever its sessions do. */
+  /** The sources that no session of a push sends. */
   readonly #notSent: Array<Omission> = []
-  /** What the sender of a pull has left out in this session. */
+  /** The entries that the sender of a pull has left out in this session. */
   #leftOut: Array<Omission> = []
   /** The actions of a dry run, by index: emitted at the end, in order. */
   readonly #planned = new Map<number, { readonly what: string; readonly as?: string }>()

@@ -1,4 +1,4 @@
-// What follows an attempt that did not handle a message: a pause and another attempt, or the end as
+// The next step after an attempt that did not handle a message: a pause and another attempt, or the end as
 // a dead letter. INBOX.md section 8.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import {
 } from "./StoredMessage.ts"
 
 /**
- * What a failed attempt means for the message.
+ * The consequence of a failed attempt for the message.
  *
  * - `failed`: another attempt after a pause, up to the maximum number of failed attempts.
  * - `later`: another attempt after a pause; the attempt does not count as failed.
@@ -34,7 +34,7 @@ export class HandlingFailed extends Data.TaggedError("HandlingFailed")<{
   }
 }
 
-/** What was stored about a message that was not handled. */
+/** The stored facts of a message that was not handled. */
 export type Consequence =
   | (Deferral & { readonly _tag: "Deferred" })
   | { readonly _tag: "Dead"; readonly error: string }
