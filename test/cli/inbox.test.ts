@@ -61,6 +61,23 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "show", one])).code).toBe(2)
   })
 
+  it.for(["./missing", "./data"])(
+    "blames no message for the program %s",
+    async (program, { box }) => {
+      const server = await serve(box, "--inbox", "./inbox.db")
+      expect((await server.send("one", "two")).code).toBe(0)
+      box.write("data", "no program")
+      expect((await box.run(["inbox", "take", "--attempts", "1", "--exec", program])).code).toBe(7)
+      const list = async (...args: ReadonlyArray<string>) =>
+        eventsOf((await box.run(["inbox", "list", "--json", ...args])).stdout)
+      expect(await list("--dead")).toEqual([])
+      expect(await list()).toMatchObject([
+        { text: "one", failures: 0 },
+        { text: "two", failures: 0 }
+      ])
+    }
+  )
+
   it("goes on after a message whose command fails, and keeps its error", async ({ box }) => {
     const server = await serve(box, "--inbox", "./inbox.db")
     expect((await server.send("bad", "later", "dead", "good")).code).toBe(0)

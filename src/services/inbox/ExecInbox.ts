@@ -40,8 +40,16 @@ export interface Options {
 /** EX_TEMPFAIL of sysexits.h: "temporary failure; user is invited to retry". */
 const temporaryFailure = 75
 
-/** The exit statuses, beside 0, with a meaning of their own: EX_DATAERR and EX_TEMPFAIL. */
-const verdicts: Readonly<Record<number, Verdict>> = { 65: "dead", [temporaryFailure]: "later" }
+/**
+ * The exit statuses, beside 0, with a meaning of their own: EX_DATAERR, EX_TEMPFAIL, and those with
+ * which a shell reports a program that it cannot run or find. No message is to blame for these.
+ */
+const verdicts: Readonly<Record<number, Verdict>> = {
+  65: "dead",
+  [temporaryFailure]: "later",
+  126: "later",
+  127: "later"
+}
 
 /**
  * Returns the environment variables that describe a message to its command. `ChildEnvironment`
@@ -80,8 +88,8 @@ export const reply = (
 
 /**
  * Returns the handler of a worker that runs the command for each message. Status 0 means handled,
- * 75 later, 65 a dead letter at once; any other status, a signal and the deadline count as a failed
- * attempt. The reason ends with the last line of the output.
+ * 75, 126 and 127 later, 65 a dead letter at once; any other status, a signal and the deadline count
+ * as a failed attempt. The reason ends with the last line of the output.
  */
 export const handler =
   (options: RunOptions): Handle<never> =>

@@ -1,5 +1,5 @@
-// The next step after an attempt that did not handle a message: a pause and another attempt, or the end as
-// a dead letter. INBOX.md section 8.
+// The next step after an attempt that did not handle a message: a pause and another attempt, or the
+// end as a dead letter. INBOX.md section 8.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
