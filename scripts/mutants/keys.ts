@@ -92,23 +92,19 @@ export const keys = room("keys", [
   },
   {
     file: "TemporaryFile.ts",
-    tests: ["keys/foreignLeftovers", "keys/file"],
+    tests: ["keys/foreignLeftovers", "keys/file", "keys/replacedFile"],
     mutants: [
       ["writer.host !== hostHash() ||", ""],
       ["stats.isFile() && stats.uid === process.geteuid?.()", "stats.isFile()"],
       ["return (startOf(pid) ?? start) === start", "return true"],
       ["Utf8.clip(path.basename(file), 180)", "path.basename(file)"],
-      [
-        "Utf8.clip(path.basename(file), 180)",
-        "path.basename(file).slice(0, 180)",
-        { tests: ["cli/replacedFiles"] }
-      ],
+      ["Utf8.clip(path.basename(file), 180)", "path.basename(file).slice(0, 180)"],
       ['if ((cause as NodeJS.ErrnoException).code === "ESRCH") return false', "return false"]
     ]
   },
   {
     file: "ReplacedFile.ts",
-    tests: ["keys/file", "files/output", "cli/replacedFiles"],
+    tests: ["keys/file", "files/output", "keys/replacedFile"],
     mutants: [
       [
         "constants.O_RDWR | constants.O_CREAT | constants.O_EXCL",
