@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { FileUnreadable } from "./FileErrors.ts"
 import { limits } from "./limits.ts"
+import { writeBack } from "./writeBack.ts"
 
 /** A source of bytes. */
 export interface Input<E = FileUnreadable> {
@@ -67,6 +68,8 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
     const handle = yield* openHandle(attempt, file)
     const stats = yield* attempt(() => handle.stat())
     const { ctimeNs } = yield* attempt(() => handle.stat({ bigint: true }))
+    // After the stat, so that a write directly after the write-back shows.
+    if (stats.isFile()) yield* writeBack(handle.fd)
     if (stats.isDirectory())
       return yield* new FileUnreadable({ file, detail: "is a folder; name a file" })
     const next = (bytes: number) =>

@@ -130,7 +130,7 @@ class Sender {
     return Effect.gen(this, function* () {
       const { dry } = this.#options
       yield* this.#awaitTick(source)
-      const file = openSource(source)
+      const file = yield* openSource(source)
       if (typeof file === "string") return yield* this.#skip(index, file)
       const { size } = source.entry
       yield* Effect.gen(this, function* () {

@@ -1,7 +1,9 @@
 // Opens the files to send one by one, and tells whether they are still as they were listed. Nothing
 // but files is ever opened: a device or a FIFO could block for ever. TRANSFER.md section 5.
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from "node:fs"
-import { limits } from "./limits.ts"
+import * as Effect from "effect/Effect"
+import { writeBack } from "../../files/writeBack.ts"
+import { limits, protocolLimits } from "./limits.ts"
 import type { Entry } from "./Manifest.ts"
 import type { LeftOutReason } from "./Messages.ts"
 import type { SafeDirectories } from "./SafeDirectory.ts"
@@ -42,19 +44,27 @@ export interface OpenSource {
 /** Does not follow a link, and does not wait for the writer of a FIFO. */
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** Opens a source file; returns the reason if it can no longer be sent. */
-export const openSource = ({
-  entry,
-  directories,
-  source,
-  version
-}: SourceEntry): OpenSource | LeftOutReason => {
-  let fd: number
-  try {
-    fd = openSync(directories.get(source.parent).pathOf(source.name), readFlags)
-  } catch (cause) {
-    return reasonOf(cause)
-  }
+/**
+ * Opens a source file; returns the reason if it can no longer be sent. A file that takes more than
+ * one read is written back first, so that writes through a memory map meanwhile show in its ctime.
+ */
+export const openSource = (source: SourceEntry): Effect.Effect<OpenSource | LeftOutReason> =>
+  Effect.suspend(() => {
+    const { entry, directories, source: at } = source
+    let fd: number
+    try {
+      fd = openSync(directories.get(at.parent).pathOf(at.name), readFlags)
+    } catch (cause) {
+      return Effect.succeed(reasonOf(cause))
+    }
+    const check = () => checked(fd, source)
+    return entry.size <= protocolLimits.pieceBytes
+      ? Effect.succeed(check())
+      : Effect.onInterrupt(Effect.map(writeBack(fd), check), () => Effect.sync(() => closeSync(fd)))
+  })
+
+/** Returns the open file if it is as it was listed; closes it otherwise. */
+const checked = (fd: number, { entry, version }: SourceEntry): OpenSource | LeftOutReason => {
   const isUnchanged = () => {
     const stats = fstatSync(fd, { bigint: true })
     return (

@@ -46,7 +46,7 @@ describe("a source", () => {
     const [first] = walker.sources
     return first ?? (yield* Effect.dieMessage("no file"))
   })
-  const outcome = (opened: ReturnType<typeof openSource>) => {
+  const outcome = (opened: Effect.Effect.Success<ReturnType<typeof openSource>>) => {
     if (typeof opened === "string") return opened
     opened.close()
     return "opened"
@@ -75,7 +75,7 @@ describe("a source", () => {
   it.live.each(restoring)("that was %s is changed, before and after it is opened", ([, change]) =>
     Effect.gen(function* () {
       const file = yield* source
-      const opened = openSource(file)
+      const opened = yield* openSource(file)
       if (typeof opened === "string") return yield* Effect.dieMessage(opened)
       expect(opened.isUnchanged()).toBe(true)
       yield* Effect.sleep(tickOf(file.version))
@@ -84,7 +84,7 @@ describe("a source", () => {
       expect([size, mtimeMs]).toEqual([4, 1_000_000])
       expect(opened.isUnchanged()).toBe(false)
       opened.close()
-      expect(outcome(openSource(file))).toBe("changed")
+      expect(outcome(yield* openSource(file))).toBe("changed")
     })
   )
 
@@ -92,14 +92,14 @@ describe("a source", () => {
     Effect.gen(function* () {
       const file = yield* source
       const entry = (changed: Partial<typeof file.entry>) =>
-        outcome(openSource({ ...file, entry: { ...file.entry, ...changed } }))
-      expect(entry({})).toBe("opened")
-      expect(entry({ size: 3 })).toBe("changed")
-      expect(entry({ mtime: file.entry.mtime + 1 })).toBe("changed")
+        Effect.map(openSource({ ...file, entry: { ...file.entry, ...changed } }), outcome)
+      expect(yield* entry({})).toBe("opened")
+      expect(yield* entry({ size: 3 })).toBe("changed")
+      expect(yield* entry({ mtime: file.entry.mtime + 1 })).toBe("changed")
       const version = { ...file.version, inode: file.version.inode + 1n }
-      expect(outcome(openSource({ ...file, version }))).toBe("changed")
+      expect(outcome(yield* openSource({ ...file, version }))).toBe("changed")
       rmSync(at("file"))
-      expect(outcome(openSource(file))).toBe("missing")
+      expect(outcome(yield* openSource(file))).toBe("missing")
     })
   )
 
@@ -114,10 +114,10 @@ describe("a source", () => {
       const file = yield* source
       renameSync(at("file"), at("other"))
       symlinkSync("other", at("file"))
-      expect(outcome(openSource(file))).toBe("changed")
+      expect(outcome(yield* openSource(file))).toBe("changed")
       rmSync(at("file"))
       mkdirSync(at("file"))
-      expect(outcome(openSource(file))).toBe("changed")
+      expect(outcome(yield* openSource(file))).toBe("changed")
       rmSync(at("file"), { recursive: true })
       execFileSync("mkfifo", [at("file")])
       // Both ends are open, so that a wrong flag fails the test instead of blocking it.
@@ -131,7 +131,7 @@ describe("a source", () => {
             flags.push(Number(how))
             return open(name, how, ...rest)
           },
-        Effect.sync(() => outcome(openSource(file)))
+        Effect.map(openSource(file), outcome)
       )
       expect(yield* seen).toBe("changed")
       files.closeSync(writer)
@@ -155,14 +155,14 @@ describe("a source", () => {
         const stats = files.statSync("/proc/self/status", { bigint: true })
         expect(Number(stats.size)).toBe(0)
         // The times of such a file change by themselves; the size is what matters here.
-        const opened = openSource({
+        const opened = yield* openSource({
           ...file,
           entry: { ...entry, mtime: mtimeMicros(stats) },
           version: versionOf(stats)
         })
         expect(["unreadable", "changed"]).toContain(outcome(opened))
         if (stats.ctimeNs === file.version.changed)
-          expect(outcome(openSource(file))).toBe("unreadable")
+          expect(outcome(yield* openSource(file))).toBe("unreadable")
       })
   )
 })
