@@ -189,12 +189,13 @@ export {
 } from "./transports/Acceptor.ts"
 export * as Address from "./transports/Address.ts"
 export {
+  Connection,
   fromWire,
-  type Connection,
   type Flow,
   type FlowListener,
   type Wire
 } from "./transports/Connection.ts"
+export type { SinkOptions } from "./transports/ByteStreams.ts"
 export type { Cut, MemoryOptions } from "./transports/Memory.ts"
 export { Transport } from "./transports/index.ts"
 export type { ConnectOptions } from "./transports/Transport.ts"

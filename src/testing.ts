@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+export { byteStreamLaws, type ByteStreamSubject } from "./testing/byteStreamLaws.ts"
 export { chaos, type ChaosLimits } from "./testing/chaos.ts"
 export { cipherLaws } from "./testing/cipherLaws.ts"
 export { mutualKeys, layerFreshKey, type MutualKeys } from "./testing/keys.ts"

@@ -40,6 +40,7 @@ import { ServerHandshake, type Authenticated, type Refusal } from "./ServerHands
 import { refusalOf } from "./serverCheck.ts"
 
 export { Control, type Refusal, type ChannelFlow, type ChannelItem, type ChannelListener }
+export { toSink, toStream } from "./ChannelStreams.ts"
 
 /**
  * Two authenticated byte streams, one in each direction. Closed with CLOSE when its scope succeeds,

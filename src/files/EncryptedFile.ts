@@ -1,6 +1,8 @@
 // Encryption of files for recipients. The format and the numbered steps are those of FORMAT.md.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { dual } from "effect/Function"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import { Secret } from "../bytes/Secret.ts"
 import { beginMessage } from "./Cobblestone.ts"
@@ -137,39 +139,85 @@ export const reencrypt = <E1, E2>(
     return summary
   })
 
-/** Encrypts a stream to the recipients. */
-export const encryptStream =
-  (to: Recipients) =>
-  <E>(plaintext: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E | WrapError> =>
+/**
+ * Encrypts a stream to the recipients. No element is empty, as a sink of files requires.
+ *
+ * @example
+ * const sealed = Stream.make(Buffer.from("a text")).pipe(
+ *   EncryptedFile.encryptStream(Recipients.Passphrase())
+ * )
+ * yield* Stream.run(sealed, fileSystem.sink("text.sealed"))
+ */
+export const encryptStream: {
+  (
+    to: Recipients
+  ): <E, R>(
+    plaintext: Stream.Stream<Uint8Array, E, R>
+  ) => Stream.Stream<Uint8Array, E | WrapError, R>
+  <E, R>(
+    plaintext: Stream.Stream<Uint8Array, E, R>,
+    to: Recipients
+  ): Stream.Stream<Uint8Array, E | WrapError, R>
+} = dual(
+  2,
+  <E, R>(
+    plaintext: Stream.Stream<Uint8Array, E, R>,
+    to: Recipients
+  ): Stream.Stream<Uint8Array, E | WrapError, R> =>
     Stream.unwrap(
       Effect.map(begin(to), ({ prelude, message }) =>
         Stream.concat(Stream.make(prelude, message.prefix), Payload.sealStream(message, plaintext))
       )
     )
+)
+
+/** A stream whose prelude is authenticated. */
+export interface DecryptedStream<E> {
+  readonly origin: Origin
+  /**
+   * Each element is authentic and in its place when it is emitted, and none is empty. The content
+   * is complete only if the stream ends without an error.
+   */
+  readonly content: Stream.Stream<Uint8Array, E | FileTampered | FileTruncated>
+}
 
 /**
- * Decrypts a stream and returns its origin and content. Each part of the content is authentic and
- * in its place when it is emitted; the content is complete only if the stream ends without an
- * error.
+ * Decrypts a stream: reads its prelude, and returns its origin and content. `name` is the name in
+ * errors.
+ *
+ * @example
+ * const { origin, content } = yield* fileSystem
+ *   .stream("text.sealed")
+ *   .pipe(EncryptedFile.decryptStream({ identity: Effect.succeed(identity) }, "text.sealed"))
+ * yield* Stream.run(content, fileSystem.sink("text"))
  */
-export const decryptStream = <E1, E2>(
-  ciphertext: Stream.Stream<Uint8Array, E1>,
-  keys: DecryptionKeys<E2>,
-  name = "the stream"
-): Effect.Effect<
-  {
-    readonly origin: Origin
-    readonly content: Stream.Stream<Uint8Array, E1 | FileTampered | FileTruncated>
-  },
-  E1 | E2 | UnwrapError | DamagedError,
-  Scope.Scope
-> =>
-  Effect.gen(function* () {
-    const input = yield* fromStream(name, ciphertext)
-    const { origin, payload } = yield* unlock(input, keys)
-    const messageKeys = yield* Payload.readMessageKeys(input, payload)
-    return { origin, content: Payload.openStream(messageKeys, input.rest, name) }
-  })
+export const decryptStream: {
+  <E2>(
+    keys: DecryptionKeys<E2>,
+    name?: string
+  ): <E1, R>(
+    ciphertext: Stream.Stream<Uint8Array, E1, R>
+  ) => Effect.Effect<DecryptedStream<E1>, E1 | E2 | UnwrapError | DamagedError, R | Scope.Scope>
+  <E1, E2, R>(
+    ciphertext: Stream.Stream<Uint8Array, E1, R>,
+    keys: DecryptionKeys<E2>,
+    name?: string
+  ): Effect.Effect<DecryptedStream<E1>, E1 | E2 | UnwrapError | DamagedError, R | Scope.Scope>
+} = dual(
+  (args) => Predicate.hasProperty(args[0], Stream.StreamTypeId),
+  <E1, E2, R>(
+    ciphertext: Stream.Stream<Uint8Array, E1, R>,
+    keys: DecryptionKeys<E2>,
+    name = "the stream"
+  ): Effect.Effect<DecryptedStream<E1>, E1 | E2 | UnwrapError | DamagedError, R | Scope.Scope> =>
+    Effect.gen(function* () {
+      const context = yield* Effect.context<R>()
+      const input = yield* fromStream(name, Stream.provideContext(ciphertext, context))
+      const { origin, payload } = yield* unlock(input, keys)
+      const messageKeys = yield* Payload.readMessageKeys(input, payload)
+      return { origin, content: Payload.openStream(messageKeys, input.rest, name) }
+    })
+)
 
 /** Steps 1 and 2: reads and decodes the prelude. Nothing in it is authenticated yet. */
 export const readPrelude = <E>(

@@ -44,25 +44,28 @@ export class ByteCounter {
   }
 }
 
-/** Seals a plaintext and emits the chunks. */
-export const sealStream = <E>(
+/** A sink of files waits or fails at an empty element: a write of no bytes is an error to it. */
+const isNotEmpty = ({ length }: Uint8Array): boolean => length > 0
+
+/** Seals a plaintext and emits the chunks. No element is empty. */
+export const sealStream = <E, R>(
   message: Message,
-  plaintext: Stream.Stream<Uint8Array, E>
-): Stream.Stream<Uint8Array, E> =>
+  plaintext: Stream.Stream<Uint8Array, E, R>
+): Stream.Stream<Uint8Array, E, R> =>
   Stream.suspend(() => {
     const sealer = new Sealer(message)
     return Stream.concat(
       Stream.map(plaintext, (bytes) => sealer.update(bytes)),
       Stream.sync(() => sealer.finish())
     )
-  })
+  }).pipe(Stream.filter(isNotEmpty))
 
-/** Opens chunks and emits the plaintext. `file` is the name in errors. */
-export const openStream = <E>(
+/** Opens chunks and emits the plaintext. No element is empty. `file` is the name in errors. */
+export const openStream = <E, R>(
   keys: MessageKeys,
-  chunks: Stream.Stream<Uint8Array, E>,
+  chunks: Stream.Stream<Uint8Array, E, R>,
   file: string
-): Stream.Stream<Uint8Array, E | FileTampered | FileTruncated> =>
+): Stream.Stream<Uint8Array, E | FileTampered | FileTruncated, R> =>
   Stream.suspend(() => {
     const opener = new Opener(keys)
     const orFail = (result: Uint8Array | OpenFailure) =>
@@ -73,7 +76,7 @@ export const openStream = <E>(
       Stream.mapEffect(chunks, (bytes) => orFail(opener.update(bytes))),
       Stream.suspend(() => Stream.fromEffect(orFail(opener.finish())))
     )
-  })
+  }).pipe(Stream.filter(isNotEmpty))
 
 /** Counts the bytes of a stream. */
 export const counted = <E>(

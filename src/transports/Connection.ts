@@ -1,6 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import type * as Sink from "effect/Sink"
+import type * as Stream from "effect/Stream"
+import { sinkOf, streamOf, type SinkOptions } from "./ByteStreams.ts"
 import { asyncAtMost } from "./Deadline.ts"
 import type { Flow, FlowListener, Wire } from "./Flow.ts"
 import { limits } from "./limits.ts"
@@ -36,6 +39,32 @@ export interface Connection {
   /** The same connection with callbacks, for a protocol on top. */
   readonly flow: Flow
 }
+
+/**
+ * A connection as a Stream and a Sink.
+ *
+ * @example
+ * const upperCase = Stream.map(Connection.toStream(connection), (bytes) =>
+ *   Buffer.from(Buffer.from(bytes).toString("latin1").toUpperCase(), "latin1")
+ * )
+ * yield* Stream.run(upperCase, Connection.toSink(connection))
+ */
+export const Connection = {
+  /**
+   * The bytes that the peer sends, until it ends its stream. Reads when an element is demanded; no
+   * element is empty.
+   */
+  toStream: ({ read }: Pick<Connection, "read">): Stream.Stream<Uint8Array, ConnectionLost> =>
+    streamOf(read),
+  /**
+   * Writes bytes, and waits while the send buffer is full. Ends this side's stream after the last
+   * element, unless `endOnDone` is false; a stream that fails does not end it.
+   */
+  toSink: (
+    connection: Pick<Connection, "write" | "end">,
+    options?: SinkOptions
+  ): Sink.Sink<void, Uint8Array, never, ConnectionLost> => sinkOf(connection, options)
+} as const
 
 /** Makes a connection over a Duplex stream that allows half-open use. */
 export const fromWire = (wire: Wire): Effect.Effect<Connection, never, Scope.Scope> =>
