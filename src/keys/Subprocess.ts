@@ -42,6 +42,9 @@ export interface Outcome {
  * Runs a program to its end. Fails with a clause: "did not end within 30s". The program runs in its
  * own session and process group, without this terminal. At the deadline, when it exceeds
  * `maxOutput`, and when the caller is interrupted, the whole group gets SIGTERM, then SIGKILL.
+ *
+ * Its exit ends it, as for cron and inetd: descendants that hold the output open live on, and what
+ * they write in the next `outputGraceMillis` is the last that is read.
  */
 export const run = ({
   program,
@@ -100,10 +103,22 @@ export const run = ({
     // This process may exit at once (a second Ctrl-C); the program must not outlive it.
     const killAtExit = () => signal(child.pid, "SIGKILL")
     process.once("exit", killAtExit)
-    // Not "exit", after which output may still arrive.
-    child.once("close", (status, signal) => {
+    const release = () => {
       cancelTimer()
       process.off("exit", killAtExit)
+    }
+    let cancelGrace = () => {}
+    child.once("exit", () => {
+      release()
+      cancelGrace = after(limits.outputGraceMillis, () => {
+        // A process that was busy reads what is in the pipes first.
+        setImmediate(closeOutput, child)
+      })
+    })
+    // Output may still arrive after "exit".
+    child.once("close", (status, signal) => {
+      release()
+      cancelGrace()
       if (killedByUs.has(child)) return
       if (status === null) fail(`was ended by ${signal ?? "a signal"}`)
       else succeed(status)
@@ -133,13 +148,17 @@ const kill = async (child: ChildProcess): Promise<void> => {
   const timer = setTimeout(() => {
     signal(child.pid, "SIGKILL")
     // A descendant that left the group may hold the pipes; do not wait for it.
-    child.stdout?.destroy()
-    child.stderr?.destroy()
+    closeOutput(child)
   }, limits.killMillis)
   await closed
   clearTimeout(timer)
   // Members of the group that had closed their output are still running.
   signal(child.pid, "SIGKILL")
+}
+
+const closeOutput = ({ stdout, stderr }: ChildProcess): void => {
+  stdout?.destroy()
+  stderr?.destroy()
 }
 
 const signal = (group: number | undefined, name: NodeJS.Signals): void => {

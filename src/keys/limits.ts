@@ -8,6 +8,8 @@ export const limits = {
   commandDeadline: "30 seconds",
   /** Milliseconds between SIGTERM and SIGKILL for a command. */
   killMillis: 1000,
+  /** Milliseconds after the exit of a command in which output of its descendants is read. */
+  outputGraceMillis: 1000,
   /** Bytes kept from the end of a command's standard error. */
   errorOutputBytes: 4096,
   /** Characters shown of the last line of a command's standard error. */

@@ -155,6 +155,19 @@ describe("an inbox", () => {
     expect((await box.run(["inbox", "list", "--dead"])).stderr).toBe("sealwire: no dead letters\n")
   })
 
+  it("is handled by a command that leaves a process with its output open", async ({ box }) => {
+    const server = await serve(box, "--inbox", "./inbox.db")
+    expect((await server.send("a")).code).toBe(0)
+    const command = "{ sleep 0.2; echo late; exec sleep 90; } & echo $!"
+    const taken = await box.run(["inbox", "take", "--exec", command])
+    expect(taken).toMatchObject({ code: 0 })
+    const [, pid] =
+      /^sealwire: the command: (\d+)\nsealwire: the command: late\n$/.exec(taken.stderr) ?? []
+    // Throws if there is no such process.
+    process.kill(Number(pid), "SIGKILL")
+    expect((await box.run(["inbox", "list"])).stderr).toBe("sealwire: the inbox is empty\n")
+  })
+
   it("is worked through by several commands at a time until SIGTERM, past a failing one", async ({
     box
   }) => {

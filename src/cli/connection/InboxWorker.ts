@@ -15,7 +15,8 @@ import * as InboxAt from "./InboxAt.ts"
 /** The protocol between a worker and its command. */
 export const execDescription =
   "Run a command for each message, which it reads from standard input. Exit status 0: handled; 75: try again later; " +
-  "65: dead letter at once; any other: a failed attempt, which is repeated after a growing pause."
+  "65: dead letter at once; any other: a failed attempt, which is repeated after a growing pause. " +
+  "Processes that it leaves in the background live on, and are not waited for."
 
 /** `--attempts` of the commands that run a command for each message. */
 export const attempts = options

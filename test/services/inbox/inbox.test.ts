@@ -380,6 +380,9 @@ describe("a command for each message", () => {
     ["exit 0", undefined],
     // Reads none of a megabyte.
     ["exec <&-; exit 0", undefined],
+    // Leaves a process with its output open.
+    ["sleep 11 & exit 0", undefined],
+    ["sleep 11 & exit 1", { retry: false, reason: "the command exited with status 1" }],
     ["exit 1", { retry: false, reason: "the command exited with status 1" }],
     ["exit 75", { retry: true, reason: "the command exited with status 75" }],
     ["kill -9 $$", { retry: true, reason: "the command was ended by SIGKILL" }],
