@@ -45,8 +45,16 @@ export const own = <Bytes extends Uint8Array>(bytes: Bytes): Bytes => {
  * does nothing. The caller has the only references.
  */
 export const release = ({ buffer }: Uint8Array): void => {
-  if (buffer.byteLength < minBytes || !owned.delete(buffer) || !(buffer instanceof ArrayBuffer))
-    return
+  if (buffer.byteLength >= minBytes && owned.delete(buffer)) freeNow(buffer)
+}
+
+/** Does `own` and `release` at once, for bytes that were just made and are already used. */
+export const discard = ({ buffer, length }: Uint8Array): void => {
+  if (length >= minBytes && length === buffer.byteLength) freeNow(buffer)
+}
+
+const freeNow = (buffer: ArrayBufferLike): void => {
+  if (!(buffer instanceof ArrayBuffer)) return
   free ??= findFree()
   free(buffer)
 }

@@ -37,6 +37,12 @@ export interface ChannelFlow {
    * flow of a socket does.
    */
   readonly writeNow: (bytes: Uint8Array) => boolean
+  /**
+   * Frees the memory of bytes that were read, from a listener or with `Channel.read`: they are empty
+   * afterwards. The caller has the only references. It is not needed, but leaving the bytes of a
+   * heavy flow to the garbage collector costs a third of the receiver's CPU time.
+   */
+  readonly release: (bytes: Uint8Array) => void
   /** Returns the error that a write would fail with; undefined while writing is possible. */
   readonly writeError: () => ChannelError | undefined
   /** Sends a control message, as `Channel.sendControl`. */

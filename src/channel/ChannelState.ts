@@ -23,6 +23,7 @@
 // An end with CLOSE, received or sent, ends this side's byte stream; a violation and a deadline reset
 // it. What was received before remains readable.
 import { isUtf8 } from "node:buffer"
+import { release } from "../bytes/Release.ts"
 import type { Connection, Flow } from "../transports/Connection.ts"
 import { HandshakeFailed } from "./ChannelErrors.ts"
 import { Control, type ChannelFlow } from "./ChannelItem.ts"
@@ -130,6 +131,7 @@ export class ChannelState {
     resume: () => this.#reading.resume(),
     write: (bytes, released) => this.#writing.flowData(bytes, released),
     writeNow: (bytes) => this.#writing.flowDataNow(bytes),
+    release,
     writeError: () => this.#writing.error(),
     sendControl: (body) => this.#writing.flowControl(body),
     end: () => this.#writing.flowEnd()

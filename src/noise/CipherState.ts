@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, type KeyObject, createSecretKey } from "node:crypto"
-import { own, release } from "../bytes/Release.ts"
+import { discard, own } from "../bytes/Release.ts"
 import type { NoiseError } from "./NoiseError.ts"
 
 /** Length of the authentication tag of AES-256-GCM, in bytes. Section 12.4. */
@@ -68,9 +68,9 @@ export class CipherState {
     if (ad.length > 0) cipher.setAAD(ad)
     let end = offset
     for (const part of plaintext) {
-      const ciphertext = own(cipher.update(part))
+      const ciphertext = cipher.update(part)
       target.set(ciphertext, end)
-      release(ciphertext)
+      discard(ciphertext)
       end += part.length
     }
     cipher.final()

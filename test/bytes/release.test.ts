@@ -4,7 +4,7 @@ import { once } from "node:events"
 import { runInNewContext } from "node:vm"
 import { markAsUntransferable } from "node:worker_threads"
 import { afterEach, expect, it } from "vitest"
-import { own, release } from "../../src/bytes/Release.ts"
+import { discard, own, release } from "../../src/bytes/Release.ts"
 
 const { poolSize } = Buffer
 
@@ -42,6 +42,17 @@ it("frees what it owns once: memory that has been freed is nobody's", () => {
   const next = new Uint8Array(64 * 1024).fill(7)
   release(next)
   expect(next.at(-1)).toBe(7)
+})
+
+it("discards whole memory of any size from 16 KiB on, and no part of it", () => {
+  const large = new Uint8Array(64 * 1024).fill(7)
+  discard(large.subarray(1))
+  expect(large.at(-1)).toBe(7)
+  discard(large)
+  expect(large.length).toBe(0)
+  const small = new Uint8Array(1024).fill(7)
+  discard(small)
+  expect(small.at(-1)).toBe(7)
 })
 
 it.each([8 * 1024, 64 * 1024, 2 ** 20])("leaves a shared pool of %s bytes", (bytes) => {

@@ -138,6 +138,7 @@ const bulk = (suite: Suite): Work => ({
           const chunk = yield* channel.read
           if (!(chunk instanceof Uint8Array)) return
           left -= chunk.length
+          channel.flow.release(chunk)
         }
         yield* channel.write(Buffer.from([1]))
         yield* channel.read
