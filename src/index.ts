@@ -20,7 +20,7 @@ export type {
   AuthorizedClient,
   NamedSharedKey,
   ServerKeys
-} from "./channel/Handshake.ts"
+} from "./channel/HandshakeKeys.ts"
 export type {
   CheckServer,
   ClientKeys,
@@ -158,6 +158,7 @@ export {
 } from "./services/PeerSessions.ts"
 export * as PeerReload from "./services/PeerReload.ts"
 export * as Metrics from "./services/Metrics.ts"
+export * as Credentials from "./services/Credentials.ts"
 export * as Server from "./services/Server.ts"
 export { ruleOptions, serviceNames } from "./services/builtin/index.ts"
 export * as MessageRules from "./services/messages/rules.ts"

@@ -24,12 +24,8 @@ import { Control, type ChannelFlow, type ChannelItem, type ChannelListener } fro
 import { ChannelState } from "./ChannelState.ts"
 import { CloseCode } from "./Close.ts"
 import { initiatorKeysOf, type ClientKeys } from "./ClientKeys.ts"
-import {
-  finish,
-  initiate as initiateSteps,
-  type HandshakeResult,
-  type ServerKeys
-} from "./Handshake.ts"
+import { finish, initiate as initiateSteps, type HandshakeResult } from "./Handshake.ts"
+import type { ServerKeys } from "./HandshakeKeys.ts"
 import { closedByPeer, HandshakeDriver } from "./HandshakeDriver.ts"
 import { ForeignAnswer, type HandshakeFailure } from "./HandshakeFailure.ts"
 import { startKeepAlive } from "./KeepAlive.ts"

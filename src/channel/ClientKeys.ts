@@ -2,7 +2,7 @@
 // the combination, so that none can be chosen in which the server stays unchecked.
 import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
-import type { InitiatorKeys, PrologueFields } from "./Handshake.ts"
+import type { InitiatorKeys, PrologueFields } from "./HandshakeKeys.ts"
 import type { CheckServer } from "./serverCheck.ts"
 import { keyBytes, sharedKeyError } from "./sharedKey.ts"
 import { credentialsOf, pairingSuite, suiteFor } from "./Suite.ts"

@@ -1,7 +1,6 @@
 // From a connection to two cipher states: hello and Noise handshake. PROTOCOL.md sections 3 and 4;
 // the comments cite its steps (C for the client, S for the server). HandshakeDriver runs the
 // generators.
-import type { Secret } from "../bytes/Secret.ts"
 import type { KeyPair } from "../keys/KeyPair.ts"
 import type { CipherState } from "../noise/CipherState.ts"
 import { HandshakeState, type Psk } from "../noise/HandshakeState.ts"
@@ -9,64 +8,15 @@ import * as PublicKey from "../keys/PublicKey.ts"
 import { isNoiseError } from "../noise/NoiseError.ts"
 import { encodeFrame } from "./Frame.ts"
 import type { Steps } from "./HandshakeDriver.ts"
+import { Authorization } from "./Authorization.ts"
 import { ForeignAnswer } from "./HandshakeFailure.ts"
+import type { InitiatorKeys, NamedSharedKey, ServerKeys } from "./HandshakeKeys.ts"
 import * as Hello from "./Hello.ts"
 import { limits } from "./limits.ts"
 import * as Possession from "./Possession.ts"
 import { ReplayFilter } from "./ReplayFilter.ts"
 import { sharedKeyError } from "./sharedKey.ts"
 import type { Suite } from "./Suite.ts"
-
-/** The fields of the Noise prologue that both sides must configure equally. They are never sent. */
-export interface PrologueFields {
-  /** The server's name; "" unless both sides are configured with one. */
-  readonly serverName: string
-  /** The application protocol: "sealwire/1". */
-  readonly application: string
-}
-
-/** The keys of a client for a suite. */
-export interface InitiatorKeys extends PrologueFields {
-  readonly suite: Suite
-  readonly psk?: Secret
-  readonly identity?: KeyPair
-  /** The server's public key, in suites where the client must have it. */
-  readonly serverKey?: Uint8Array
-}
-
-/** A shared key and, on a server with several, its name. */
-export interface NamedSharedKey {
-  readonly name?: string
-  readonly secret: Secret
-}
-
-/** A client that the server authorizes. */
-export interface AuthorizedClient {
-  /** The client's name on this server. */
-  readonly name: string
-  /** The name of the shared key that the client must also have. Default: the first shared key. */
-  readonly sharedKey?: string
-}
-
-/** The keys of a server, and its list of clients. */
-export interface ServerKeys extends PrologueFields {
-  /** The suites that this server accepts. */
-  readonly suites: ReadonlyArray<Suite>
-  /** The shared keys, in the order in which they are tried; at most `limits.sharedKeys`. */
-  readonly psks?: ReadonlyArray<NamedSharedKey>
-  /** The server's long-term keys, the one that it presents first; at most `limits.identities`. */
-  readonly identities?: ReadonlyArray<KeyPair>
-  /**
-   * Called when a valid hello and a whole message 1 have arrived. Returns the reason to reject the
-   * attempt, for the log.
-   */
-  readonly admit?: () => string | undefined
-  /**
-   * Looks up the client with this public key at this address. Returns the reason when it is not
-   * authorized, for the log.
-   */
-  readonly authorize: (publicKey: Uint8Array, address: string) => AuthorizedClient | string
-}
 
 /** The result of a completed handshake. */
 export interface HandshakeResult {
@@ -162,13 +112,16 @@ export function* respond(
   const rejection = keys.admit?.()
   if (rejection !== undefined) return rejection
   const prologue = Hello.prologue(hello, keys.serverName, keys.application)
-  const opened = openMessage1(keys, address, suite, prologue, frame)
+  const authorization = new Authorization(suite, keys, address)
+  const opened = openMessage1(keys, authorization, suite, prologue, frame)
   if (typeof opened === "string") return opened
   const { state, sharedKeyName } = opened
   // S2: authorizes the client before answering it, in suites where message 1 has its key.
-  if (state.remoteStatic !== undefined) identify?.(state.remoteStatic)
-  let client = authorize(suite, state, keys, address)
-  if (typeof client === "string") return client
+  if (state.remoteStatic !== undefined) {
+    identify?.(state.remoteStatic)
+    const error = yield* authorization.decide(state.remoteStatic)
+    if (error !== undefined) return error
+  }
   const length3 = suite.lengths[2]
   // In a handshake of three messages anybody can make a valid message 1.
   if (length3 === undefined && validFirstMessages.isNew(frame)) markResponsive()
@@ -180,12 +133,14 @@ export function* respond(
   if (length3 !== undefined) {
     const error = readMessage(state, yield 2 + length3, length3)
     if (error !== undefined) return error
-    if (state.remoteStatic !== undefined) identify?.(state.remoteStatic)
-    client = authorize(suite, state, keys, address)
-    if (typeof client === "string") return client
+    if (state.remoteStatic !== undefined) {
+      identify?.(state.remoteStatic)
+      const refused = yield* authorization.decide(state.remoteStatic)
+      if (refused !== undefined) return refused
+    }
     markResponsive()
   }
-  return resultOf("server", suite, state, client?.name ?? sharedKeyName, empty)
+  return resultOf("server", suite, state, authorization.client?.name ?? sharedKeyName, empty)
 }
 
 /**
@@ -201,7 +156,7 @@ const validFirstMessages = new ReplayFilter(limits.rememberedFirstMessages)
  */
 const openMessage1 = (
   keys: ServerKeys,
-  address: string,
+  authorization: Authorization,
   suite: Suite,
   prologue: Uint8Array,
   frame: Uint8Array
@@ -224,7 +179,7 @@ const openMessage1 = (
   for (const s of candidates)
     for (const sharedKey of sharedKeys) {
       const psk: Psk | undefined = suite.hasSharedKey
-        ? (sharedKey?.secret ?? pskOf(keys, address))
+        ? (sharedKey?.secret ?? authorization.selectSharedKey)
         : undefined
       const state = new HandshakeState({
         protocol: suite.protocol,
@@ -239,22 +194,6 @@ const openMessage1 = (
     }
   return error
 }
-
-/**
- * Selects the shared key of the client with a public key. An unauthorized client gets the first
- * one, so that the handshake continues as for others; `authorize` rejects it afterwards.
- */
-const pskOf =
-  (keys: ServerKeys, address: string): Psk =>
-  (publicKey) => {
-    const { psks = [] } = keys
-    const client = keys.authorize(publicKey, address)
-    const wanted = typeof client === "string" ? undefined : client.sharedKey
-    return (
-      psks.find(({ name }) => wanted !== undefined && name === wanted) ??
-      (psks[0] as NamedSharedKey)
-    ).secret
-  }
 
 /**
  * Reads a frame with a message of exactly `length` bytes and an empty payload. Returns the error,
@@ -273,27 +212,6 @@ const readMessage = (
   if (state.remoteStatic !== undefined && !PublicKey.isCanonical(state.remoteStatic))
     return "a public key in a form that is not canonical"
   return payload.length === 0 ? undefined : "a handshake payload that is not empty"
-}
-
-/**
- * Looks up the client. Returns undefined while its public key is not known, or in a suite without
- * one; the reason when it is not authorized. A client with a named shared key must prove that key
- * too.
- */
-const authorize = (
-  suite: Suite,
-  state: HandshakeState,
-  keys: ServerKeys,
-  address: string
-): AuthorizedClient | string | undefined => {
-  const client =
-    state.remoteStatic === undefined ? undefined : keys.authorize(state.remoteStatic, address)
-  if (client === undefined || typeof client === "string" || client.sharedKey === undefined)
-    return client
-  const { sharedKey } = client
-  if (!keys.psks?.some(({ name }) => name === sharedKey))
-    return `it needs the shared key ${sharedKey}, which this server does not have`
-  return suite.hasSharedKey ? client : `it needs the shared key ${sharedKey} as well`
 }
 
 const resultOf = (

@@ -1,12 +1,25 @@
-// Runs a handshake that is written as a generator: it yields the number of bytes that it needs
-// next.
+// Runs a handshake that is written as a generator: it yields the number of bytes that it needs next,
+// or a look-up.
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Flow } from "../transports/Connection.ts"
 
+/** An effect that the handshake waits for: its result is there when the generator is resumed. */
+export class LookUp<A> {
+  readonly effect: Effect.Effect<A>
+  result: A | undefined
+
+  constructor(effect: Effect.Effect<A>) {
+    this.effect = effect
+  }
+}
+
 /**
- * Yields a number of bytes and is resumed with exactly those. Returns the result, or the reason of
- * the failure.
+ * Yields a number of bytes and is resumed with exactly those, or yields a look-up. Returns the
+ * result, or the reason of the failure.
  */
-export type Steps<A> = Generator<number, A | string, Uint8Array>
+export type Steps<A> = Generator<number | LookUp<unknown>, A | string, Uint8Array>
 
 /** Receives the outcome of a handshake. */
 export interface Outcome<A> {
@@ -30,6 +43,8 @@ export class HandshakeDriver<A> {
   #input = new Uint8Array(0)
   #inputLength = 0
   #isDone = false
+  /** Interrupts the look-up that the handshake waits for. */
+  #cancelLookUp = () => {}
   /** True once a byte has arrived. */
   hasReceived = false
 
@@ -57,6 +72,12 @@ export class HandshakeDriver<A> {
     })
   }
 
+  /** Ends the handshake without an outcome. */
+  cancel(): void {
+    this.#isDone = true
+    this.#cancelLookUp()
+  }
+
   /** Runs every step for which enough bytes have arrived. */
   #receive(chunk: Uint8Array): void {
     let rest = chunk
@@ -70,20 +91,42 @@ export class HandshakeDriver<A> {
       const step = this.#next()
       if (step === undefined) return
       if (step.done === true) return this.#finish(step.value, rest)
+      if (step.value instanceof LookUp) return this.#lookUp(step.value, rest)
       this.#input = new Uint8Array(step.value)
       this.#inputLength = 0
     }
   }
 
-  #next(): IteratorResult<number, A | string> | undefined {
+  #next(): IteratorResult<number | LookUp<unknown>, A | string> | undefined {
     try {
       return this.#steps.next(this.#input)
     } catch (cause) {
-      this.#isDone = true
-      this.#flow.stop(this.#input)
-      this.#outcome.defect(cause)
+      this.#die(cause)
       return undefined
     }
+  }
+
+  /** Reads nothing until the look-up has its result. */
+  #lookUp(lookUp: LookUp<unknown>, unread: Uint8Array): void {
+    const rest = Uint8Array.from(unread)
+    this.#input = new Uint8Array(0)
+    this.#inputLength = 0
+    this.#flow.pause()
+    this.#cancelLookUp = Effect.runCallback(lookUp.effect, {
+      onExit: (exit) => {
+        if (this.#isDone) return
+        if (Exit.isFailure(exit)) return this.#die(Cause.squash(exit.cause))
+        lookUp.result = exit.value
+        this.#flow.resume()
+        this.#receive(rest)
+      }
+    })
+  }
+
+  #die(cause: unknown): void {
+    this.#isDone = true
+    this.#flow.stop(this.#input)
+    this.#outcome.defect(cause)
   }
 
   #finish(result: A | string, unread: Uint8Array): void {

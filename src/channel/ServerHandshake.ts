@@ -4,7 +4,8 @@ import * as Duration from "effect/Duration"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Timers } from "../transports/Timers.ts"
 import { ChannelState } from "./ChannelState.ts"
-import { respond, type HandshakeResult, type ServerKeys } from "./Handshake.ts"
+import { respond, type HandshakeResult } from "./Handshake.ts"
+import type { ServerKeys } from "./HandshakeKeys.ts"
 import { closedByPeer, HandshakeDriver } from "./HandshakeDriver.ts"
 import { limits } from "./limits.ts"
 import type { Padding } from "./Padding.ts"
@@ -146,6 +147,7 @@ export class ServerHandshake {
     this.#isDecided = true
     this.#stopTimer()
     this.#stopDraining()
+    this.#driver.cancel()
     act()
   }
 

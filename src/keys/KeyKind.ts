@@ -112,11 +112,14 @@ export const FileKey: KeyKind<Secret> = {
   make: (secret) => secret
 }
 
+/** Every kind, by a name for programs. */
+export const kindsByName = {
+  sharedKey: SharedKey,
+  identity: Identity,
+  fileKey: FileKey,
+  classicKey: ClassicKey,
+  classicGcmKey: ClassicGcmKey
+} as const
+
 /** Every kind. The kind of a text form is found in this list. */
-export const kinds: ReadonlyArray<KeyKind<unknown>> = [
-  SharedKey,
-  Identity,
-  FileKey,
-  ClassicKey,
-  ClassicGcmKey
-]
+export const kinds: ReadonlyArray<KeyKind<unknown>> = Object.values(kindsByName)

@@ -1,7 +1,12 @@
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { Secret } from "../bytes/Secret.ts"
 import * as CredKeys from "./providers/CredKeys.ts"
 import * as EnvKeys from "./providers/EnvKeys.ts"
@@ -11,11 +16,12 @@ import * as FileKeys from "./providers/FileKeys.ts"
 import {
   KeyNotCreated,
   KeyRejected,
+  KeyUnavailable,
   type KeyCreateError,
   type KeyExists,
   type KeyLoadError
 } from "./KeyErrors.ts"
-import type { KeyKind } from "./KeyKind.ts"
+import { kindsByName, type KeyKind } from "./KeyKind.ts"
 import * as KeyringKeys from "./providers/KeyringKeys.ts"
 import * as KeyText from "./KeyText.ts"
 import * as MemoryKeys from "./providers/MemoryKeys.ts"
@@ -23,6 +29,19 @@ import * as Passphrase from "./Passphrase.ts"
 import * as ProtectedKey from "./ProtectedKey.ts"
 import type { KeyLocation } from "./Provider.ts"
 import { locate } from "./providers/index.ts"
+
+/** A key store for each kind of key, by the names of `kindsByName`. */
+type StoresByKind<E, R> = {
+  readonly [Name in keyof typeof kindsByName]?: Layer.Layer<KeyStore, E, R>
+}
+
+type ErrorOf<Stores> = {
+  [Name in keyof Stores]: Stores[Name] extends Layer.Layer<infer _A, infer E, infer _R> ? E : never
+}[keyof Stores]
+
+type ContextOf<Stores> = {
+  [Name in keyof Stores]: Stores[Name] extends Layer.Layer<infer _A, infer _E, infer R> ? R : never
+}[keyof Stores]
 
 /**
  * The location of this program's key.
@@ -61,8 +80,43 @@ export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, Ke
     KeyStore.layerLocation(KeyringKeys.location(`${service}/${account}`))
 
   /** This process's memory. `content` is the content of a key file. */
-  static readonly layerMemory = (content?: Uint8Array | string): Layer.Layer<KeyStore> =>
-    KeyStore.layerLocation(MemoryKeys.location(content))
+  static readonly layerMemory = (
+    content?: Uint8Array | string | Redacted.Redacted
+  ): Layer.Layer<KeyStore> => KeyStore.layerLocation(MemoryKeys.location(plain(content)))
+
+  /**
+   * The text of a key in the configuration of the program, which its ConfigProvider reads once.
+   *
+   * @example
+   * KeyStore.layerConfig(Config.redacted("SEALWIRE_KEY"))
+   */
+  static readonly layerConfig = (
+    text: Config.Config<string | Redacted.Redacted>
+  ): Layer.Layer<KeyStore, ConfigError.ConfigError> =>
+    Layer.effect(
+      KeyStore,
+      Effect.map(text, (content) => fromLocation(MemoryKeys.location(plain(content), "config")))
+    )
+
+  /**
+   * A key store for each kind of key that the program has. Another kind fails with
+   * `KeyUnavailable`.
+   *
+   * @example
+   * KeyStore.layerByKind({
+   *   identity: KeyStore.layerFile("./server.key"),
+   *   sharedKey: KeyStore.layerEnv("SEALWIRE_SHARED_KEY")
+   * })
+   */
+  static readonly layerByKind = <const Stores extends StoresByKind<unknown, unknown>>(
+    stores: Stores
+  ): Layer.Layer<KeyStore, ErrorOf<Stores>, ContextOf<Stores>> =>
+    Layer.scoped(
+      KeyStore,
+      byKind(
+        stores as StoresByKind<unknown, unknown> as StoresByKind<ErrorOf<Stores>, ContextOf<Stores>>
+      )
+    ) as Layer.Layer<KeyStore, ErrorOf<Stores>, ContextOf<Stores>>
 
   /**
    * The location that a reference names: `./aes_key.bin`, `file:./aes_key.bin`,
@@ -119,7 +173,7 @@ const fromLocation = (location: KeyLocation): KeyStore.Shape => {
     reference,
     load: (kind) =>
       Effect.gen(function* () {
-        return kind.make(yield* secretOf(reference, kind, yield* location.read(kind)))
+        return kind.make(yield* secretOf(reference, kind, yield* readContent(location, kind)))
       }),
     create,
     createIfMissing: (kind) =>
@@ -131,6 +185,59 @@ const fromLocation = (location: KeyLocation): KeyStore.Shape => {
           )
   }
 }
+
+/** Reads the content. A location that throws, or gives something else, is one that has no key. */
+const readContent = (
+  location: KeyLocation,
+  kind: KeyKind<unknown>
+): Effect.Effect<Uint8Array, KeyLoadError> => {
+  const { reference } = location
+  const unavailable = (reason: string) =>
+    new KeyUnavailable({ reference, reason, hint: "mend the program that provides it" })
+  return Effect.suspend(() => location.read(kind)).pipe(
+    // The defect itself may contain a secret.
+    Effect.catchAllDefect((defect) =>
+      unavailable(`its provider threw ${defect instanceof Error ? defect.name : typeof defect}`)
+    ),
+    Effect.filterOrElse(Predicate.isUint8Array, () => unavailable("its provider gave no bytes"))
+  )
+}
+
+const plain = <A extends Uint8Array | string>(
+  content: A | Redacted.Redacted | undefined
+): A | string | undefined => (Redacted.isRedacted(content) ? Redacted.value(content) : content)
+
+/** Builds the stores, and passes each operation to that of its kind. */
+const byKind = <E, R>(
+  stores: StoresByKind<E, R>
+): Effect.Effect<KeyStore.Shape, E, R | Scope.Scope> =>
+  Effect.gen(function* () {
+    const shapes = new Map<KeyKind<unknown>, KeyStore.Shape>()
+    for (const name of Object.keys(stores) as Array<keyof typeof kindsByName>) {
+      const store = stores[name]
+      if (store !== undefined)
+        shapes.set(kindsByName[name], Context.get(yield* Layer.build(store), KeyStore))
+    }
+    const reference = [...shapes.values()].map((shape) => shape.reference).join(", ")
+    const none = (kind: KeyKind<unknown>): KeyStore.Shape =>
+      fromLocation({
+        reference,
+        read: () =>
+          new KeyUnavailable({
+            reference,
+            reason: `no key store is given for a ${kind.name}`,
+            hint: "add one to layerByKind"
+          }),
+        write: `no key store is given for a ${kind.name}`
+      })
+    const storeOf = (kind: KeyKind<unknown>) => shapes.get(kind) ?? none(kind)
+    return {
+      reference,
+      load: (kind) => storeOf(kind).load(kind),
+      create: (kind, form) => storeOf(kind).create(kind, form),
+      createIfMissing: (kind) => storeOf(kind).createIfMissing(kind)
+    }
+  })
 
 const secretOf = (reference: string, wanted: KeyKind<unknown>, content: Uint8Array) =>
   Effect.gen(function* () {

@@ -37,7 +37,7 @@ export { application }
  */
 export const make = (options: Options): Effect.Effect<Socket.Socket, never, Transport> =>
   Effect.map(Transport, (transport) => {
-    checkKeys(options.keys)
+    if (!Effect.isEffect(options.keys)) checkKeys(options.keys)
     return fromOpen(Effect.provideService(open(options), Transport, transport))
   })
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
-import type { ServerKeys } from "../channel/Handshake.ts"
+import type { ServerKeys } from "../channel/HandshakeKeys.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
 import {

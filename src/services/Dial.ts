@@ -6,10 +6,11 @@ import * as Channel from "../channel/Channel.ts"
 import type { HandshakeFailed } from "../channel/ChannelErrors.ts"
 import {
   initiatorKeysOf,
+  type ClientKeys,
   type ServerCredentials,
   type UnpinnedServer
 } from "../channel/ClientKeys.ts"
-import type { PrologueFields } from "../channel/Handshake.ts"
+import type { PrologueFields } from "../channel/HandshakeKeys.ts"
 import type { Padding } from "../channel/Padding.ts"
 import type { Suite } from "../channel/Suite.ts"
 import { canonical, type Address } from "../transports/Address.ts"
@@ -21,7 +22,7 @@ import { application as defaultApplication } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
 /** The keys of a client, and how it authenticates the server; the suite follows from them. */
-export type DialKeys<E = never, R = never> = Omit<PrologueFields, "application"> &
+export type DialKeys<E = never, R = never> = Partial<Pick<PrologueFields, "serverName">> &
   ServerCredentials<E, R>
 
 /** The server's address and the client's keys. */
@@ -29,7 +30,8 @@ export interface DialOptions<E = never, R = never> {
   readonly address: Address
   /** The application of the prologue. Default: that of `Server`. */
   readonly application?: string
-  readonly keys: DialKeys<E, R>
+  /** The keys, or an effect that loads them: `Credentials.sharedKey`, `Credentials.pinned(…)`. */
+  readonly keys: DialKeys<E, R> | Effect.Effect<DialKeys<E, R>, E, R>
   readonly padding?: Padding
   /**
    * Receives the key that `keys.checkServer` has accepted, once the server has proven every key of
@@ -51,6 +53,18 @@ export type { OnServerKeys } from "./announcedChannel.ts"
  * const channel = yield* dial({ address, keys }, "chat lounge")
  */
 export const dial = <E = never, R = never>(
+  options: DialOptions<E, R>,
+  opening: string
+): Effect.Effect<
+  Channel.Channel,
+  ConnectFailed | HandshakeFailed | E,
+  R | Transport | Scope.Scope
+> =>
+  Effect.isEffect(options.keys)
+    ? Effect.flatMap(options.keys, (keys) => dialWith({ ...options, keys }, opening))
+    : dialWith({ ...options, keys: options.keys }, opening)
+
+const dialWith = <E, R>(
   {
     address,
     keys,
@@ -58,7 +72,7 @@ export const dial = <E = never, R = never>(
     padding,
     onProven,
     onServerKeys = () => Effect.void
-  }: DialOptions<E, R>,
+  }: Omit<DialOptions<E, R>, "keys"> & { readonly keys: DialKeys<E, R> },
   opening: string
 ): Effect.Effect<
   Channel.Channel,
@@ -70,11 +84,11 @@ export const dial = <E = never, R = never>(
     checkKeys(keys)
     const startedAt = (yield* Timers.current).monotonic
     const connection = yield* transport.connect(address)
-    const channel = yield* Channel.connect<E, R>(
-      connection,
-      { ...keys, application },
-      { opening, startedAt, ...(padding === undefined ? {} : { padding }) }
-    )
+    const channel = yield* Channel.connect<E, R>(connection, withDefaults(keys, application), {
+      opening,
+      startedAt,
+      ...(padding === undefined ? {} : { padding })
+    })
     if (onProven !== undefined && keys.serverKey === undefined && channel.publicKey !== undefined) {
       yield* channel.ready
       yield* onProven(channel.publicKey)
@@ -96,7 +110,13 @@ export const dial = <E = never, R = never>(
  * caller without types can do.
  */
 export const checkKeys = (keys: DialKeys<unknown, unknown>): Suite =>
-  initiatorKeysOf({ ...keys, application: defaultApplication }).suite
+  initiatorKeysOf(withDefaults(keys, defaultApplication)).suite
+
+const withDefaults = <E, R>(keys: DialKeys<E, R>, application: string): ClientKeys<E, R> => ({
+  serverName: "",
+  ...keys,
+  application
+})
 
 /** Ends a probe once the key was received. */
 class KeySeen extends Data.TaggedError("KeySeen")<{ readonly publicKey: Uint8Array }> {}

@@ -2,7 +2,7 @@
 // PEERS.md.
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { AuthorizedClient } from "../channel/Handshake.ts"
+import type { AuthorizedClient } from "../channel/HandshakeKeys.ts"
 import type { OptionSpec } from "../peers/OptionSpec.ts"
 import { atOnce, inTurns, itemsPerTurn, type Steps } from "../peers/inTurns.ts"
 import type { PeerList } from "../peers/PeerList.ts"

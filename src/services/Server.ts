@@ -1,95 +1,60 @@
-// Serves clients over the channel: accept -> handshake -> service -> rules -> session.
-import * as Data from "effect/Data"
+// Serves clients over the channel: accept -> handshake -> limits of the peer -> session.
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as Channel from "../channel/Channel.ts"
-import type { ChannelError } from "../channel/ChannelErrors.ts"
-import type { ServerKeys } from "../channel/Handshake.ts"
-import { sharedKeyError } from "../channel/sharedKey.ts"
-import type { KeyPair } from "../keys/KeyPair.ts"
-import type { Padding } from "../channel/Padding.ts"
+import type { ServerKeys } from "../channel/HandshakeKeys.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
+import type { Padding } from "../channel/Padding.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { Address } from "../transports/Address.ts"
 import { Timers } from "../transports/Timers.ts"
 import { Transport } from "../transports/Transport.ts"
 import type { ListenFailed, PortInUse } from "../transports/TransportErrors.ts"
-import * as KeyAnnouncement from "./KeyAnnouncement.ts"
+import { limits } from "./limits.ts"
 import { metrics } from "./Metrics.ts"
 import {
   budgetKey,
   peerLimits,
   PeerBudgets,
+  type PeerLimitOptions,
   type PeerLimits,
-  type PeerPlace,
-  type PeerLimitOptions
+  type PeerPlace
 } from "./PeerBudgets.ts"
-import { RefusedByRules, type PeerSessions, type PeerSession } from "./PeerSessions.ts"
+import type { PeerSessions } from "./PeerSessions.ts"
+import { ServerEvent } from "./ServerEvent.ts"
+import { complete, type Keys, type ServerKeysInvalid } from "./ServerKeys.ts"
+import * as ServerSession from "./ServerSession.ts"
 import {
   application,
-  NotServed,
-  parseOpening,
   type Counters,
   type RemotePeer,
   type Service,
-  type SessionError
+  type SessionFailure
 } from "./Service.ts"
-import { spanned } from "./Tracing.ts"
 
-/** An event of a server. */
-export type ServerEvent = Data.TaggedEnum<{
-  Listening: {
-    readonly address: Address
-    /** Returns the number of connections whose handshake is not complete. */
-    readonly halfOpen: () => number
-  }
-  /** The server accepts no more connections, and waits for open sessions. */
-  Stopping: {}
-  /** `counted` is live: it changes while the session goes on. */
-  SessionStarted: {
-    readonly sender: RemotePeer
-    readonly service: string
-    readonly counted: Readonly<Counters>
-  }
-  SessionEnded: {
-    readonly sender: RemotePeer
-    readonly service: string
-    readonly counted: Readonly<Counters>
-    readonly error: SessionError | undefined
-  }
-  /**
-   * A connection was refused: its handshake failed, or its peer has too many. `publicKey` is the
-   * client's, where it has shown one. `isSilent`: it closed without having sent a byte.
-   */
-  ConnectionRefused: {
-    readonly from: string
-    readonly reason: string
-    readonly publicKey?: Uint8Array | undefined
-    readonly isSilent?: boolean
-  }
-}>
-/** The constructors and `$match`. */
-export const ServerEvent: Data.TaggedEnum.Constructor<ServerEvent> = Data.taggedEnum<ServerEvent>()
-
-/** A long-term key of this server. */
-export interface Identity extends KeyPair {
-  /** Time from which on the server does not use it, in milliseconds since 1970. */
-  readonly retires?: number
-}
-
-/** The keys of this server, and the clients that it authorizes. */
-export interface Keys extends Omit<ServerKeys, "application" | "identities"> {
-  /**
-   * The current identity first, then the next and the retiring ones. Clients with an identity are
-   * told all of them. At most `limits.identities` of the channel.
-   */
-  readonly identities?: ReadonlyArray<Identity>
-}
+export { ServerEvent } from "./ServerEvent.ts"
+export {
+  identity,
+  ServerKeysInvalid,
+  sharedKey,
+  withSharedKey,
+  type Identity,
+  type Keys
+} from "./ServerKeys.ts"
 
 /** The address, keys and services of a server. */
-export interface ServeOptions extends Pick<PeerLimitOptions, "peerConnections" | "peerMemory"> {
+export interface ServeOptions<
+  Services extends ReadonlyArray<Service.Any> = ReadonlyArray<Service<SessionFailure>>,
+  E = never,
+  R = never
+> extends Pick<PeerLimitOptions, "peerConnections" | "peerMemory"> {
   readonly address: Address
-  readonly keys: Keys
+  /** The keys, or an effect that loads them: `Server.sharedKey`, `Server.identity(…)`. */
+  readonly keys: Keys<R> | Effect.Effect<Keys<R>, E, R>
   readonly padding?: Padding
   /** Maximum number of connections. Default: as many as the file descriptors allow. */
   readonly connections?: number
@@ -99,34 +64,124 @@ export interface ServeOptions extends Pick<PeerLimitOptions, "peerConnections" |
    */
   readonly peers?: PeerSessions
   /** The services; the opening of a client selects one by name. */
-  readonly services: ReadonlyArray<Service>
-  /** Receives every event, from many sessions at once. */
-  readonly on: (event: ServerEvent) => Effect.Effect<void>
+  readonly services: Services
+  /** Receives every event, from many sessions at once. Default: nobody does. */
+  readonly on?: (
+    event: ServerEvent<Service.Error<Services[number]>>
+  ) => Effect.Effect<void, never, R>
+}
+
+/** A session that a server runs. */
+export interface OpenSession {
+  readonly sender: RemotePeer
+  readonly service: string
+  /** Changes while the session goes on. */
+  readonly counted: Readonly<Counters>
+}
+
+/** A server that is listening. */
+export interface Server {
+  /** The address to connect to: with port 0, the port that it got. */
+  readonly address: Address
+  /** The sessions that are open now. */
+  readonly sessions: Effect.Effect<ReadonlyArray<OpenSession>>
+  /**
+   * The events from now on. A reader that is behind by `limits.pendingEvents` loses the oldest: a
+   * slow reader must not delay the sessions.
+   */
+  readonly events: Stream.Stream<ServerEvent>
+  /** The number of connections whose handshake is not complete. */
+  readonly halfOpen: Effect.Effect<number>
+}
+
+/** A server that is listening, as a service: `Server.layer` provides it. */
+export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>(
+  "sealwire/services/Server"
+)
+
+/** What a server requires: that of its keys and events, and that of its services. */
+type Requirements<Services extends ReadonlyArray<Service.Any>, R> =
+  | R
+  | Exclude<Service.Context<Services[number]>, Scope.Scope>
+
+/** The same services, each with the errors and requirements of all. */
+type UnionOf<Services extends ReadonlyArray<Service.Any>, R> = ReadonlyArray<
+  Service<Service.Error<Services[number]>, Requirements<Services, R>>
+>
+
+/**
+ * Starts a server. It listens when this returns, until the scope closes; open sessions then have
+ * the transport's drain deadline to finish. Fails with `ServerKeysInvalid` before it listens, and
+ * with `PortInUse` or `ListenFailed`.
+ *
+ * @example
+ * const { address } = yield* Server.listen({
+ *   address: Address.tcp("127.0.0.1", 0),
+ *   keys: Server.sharedKey,
+ *   services: [MessageService.service((messages) => Effect.log(messages.length))]
+ * })
+ */
+export const listen = <const Services extends ReadonlyArray<Service.Any>, E = never, R = never>(
+  options: ServeOptions<Services, E, R>
+): Effect.Effect<
+  Server,
+  PortInUse | ListenFailed | ServerKeysInvalid | E,
+  Requirements<Services, R> | Transport | Scope.Scope
+> => {
+  const services: ReadonlyArray<Service.Any> = options.services
+  return listenTo<Service.Error<Services[number]>, E, Requirements<Services, R>>({
+    ...options,
+    // The union of the services' types, which TypeScript does not infer for an array.
+    services: services as UnionOf<Services, R>
+  })
 }
 
 /**
- * Serves until interrupted, then lets open sessions finish within the drain deadline. Dies with a
- * TypeError, before it listens, when a shared key has not 32 bytes or is all zeros.
+ * Provides a server that listens once the layer is built.
+ *
+ * @example
+ * const ServerLive = Server.layer({ address, keys: Server.sharedKey, services }).pipe(
+ *   Layer.provide([KeyStore.layerFile("./sealwire.key"), Transport.layerNet])
+ * )
  */
-export const serve = (
-  options: ServeOptions
-): Effect.Effect<never, PortInUse | ListenFailed, Transport> =>
+export const layer = <const Services extends ReadonlyArray<Service.Any>, E = never, R = never>(
+  options: ServeOptions<Services, E, R>
+): Layer.Layer<
+  Server,
+  PortInUse | ListenFailed | ServerKeysInvalid | E,
+  Exclude<Requirements<Services, R> | Transport, Scope.Scope>
+> => Layer.scoped(Server, listen(options))
+
+/** Serves until interrupted: `listen` for a program that does nothing else. */
+export const serve = <const Services extends ReadonlyArray<Service.Any>, E = never, R = never>(
+  options: ServeOptions<Services, E, R>
+): Effect.Effect<
+  never,
+  PortInUse | ListenFailed | ServerKeysInvalid | E,
+  Exclude<Requirements<Services, R> | Transport, Scope.Scope>
+> => Effect.scoped(Effect.zipRight(listen(options), Effect.never))
+
+const listenTo = <ES extends SessionFailure, E, R>(
+  options: ServeOptions<ReadonlyArray<Service<ES, R>>, E, R>
+): Effect.Effect<
+  Server,
+  PortInUse | ListenFailed | ServerKeysInvalid | E,
+  R | Transport | Scope.Scope
+> =>
   Effect.gen(function* () {
     const transport = yield* Transport
-    for (const { secret } of options.keys.psks ?? []) {
-      const invalid = sharedKeyError(secret)
-      if (invalid !== undefined) throw new TypeError(invalid)
-    }
-    const budgets = new PeerBudgets()
+    const keys = yield* complete(Effect.isEffect(options.keys) ? yield* options.keys : options.keys)
     const timers = yield* Timers.current
+    const { report, sessions, events } = observed(options.on)
     const identities = () =>
-      (options.keys.identities ?? []).filter(({ retires = Infinity }) => timers.now < retires)
-    const shared: Shared = {
-      options,
-      budgets,
-      identities,
+      keys.identities.filter(({ retires = Infinity }) => timers.now < retires)
+    const serving: Serving<ES, R> = {
+      limits: options,
+      padding: options.padding,
+      budgets: new PeerBudgets(),
+      session: { services: options.services, peers: options.peers, identities, report },
       keys: {
-        ...options.keys,
+        ...keys,
         application,
         // Read when message 1 has arrived: a key that has retired meanwhile does not decrypt it.
         get identities() {
@@ -134,32 +189,60 @@ export const serve = (
         }
       }
     }
-    const handler = yield* Channel.handler((connection) => acceptanceOf(connection, shared))
+    const handler = yield* Channel.handler((connection) => acceptanceOf(connection, serving))
     const listener = yield* transport.listen(options.address, handler, {
       ...(options.connections === undefined ? {} : { connections: options.connections }),
       halfOpen: channelLimits.halfOpen,
       halfOpenPerSource: channelLimits.halfOpenPerSource
     })
-    yield* options.on(ServerEvent.Listening(listener))
+    yield* report(ServerEvent.Listening(listener))
     // Before the listener's finalizer, which waits for open sessions.
-    yield* Effect.addFinalizer(() => options.on(ServerEvent.Stopping()))
-    return yield* Effect.never
-  }).pipe(Effect.scoped)
+    const context = yield* Effect.context<R>()
+    yield* Effect.addFinalizer(() => Effect.provide(report(ServerEvent.Stopping()), context))
+    return { address: listener.address, sessions, events, halfOpen: Effect.sync(listener.halfOpen) }
+  })
+
+/** Passes each event to `on` and to the readers of `events`, and keeps the list of open sessions. */
+const observed = <E, R>(
+  on: ((event: ServerEvent<E>) => Effect.Effect<void, never, R>) | undefined
+) => {
+  const open = new Map<Readonly<Counters>, OpenSession>()
+  let hub: PubSub.PubSub<ServerEvent<E>> | undefined
+  const record = (event: ServerEvent<E>) => {
+    if (event._tag === "SessionStarted") open.set(event.counted, event)
+    if (event._tag === "SessionEnded") open.delete(event.counted)
+  }
+  return {
+    report: (event: ServerEvent<E>): Effect.Effect<void, never, R> =>
+      Effect.suspend(() => {
+        record(event)
+        const reported = on?.(event) ?? Effect.void
+        return hub === undefined ? reported : Effect.zipRight(PubSub.publish(hub, event), reported)
+      }),
+    sessions: Effect.sync(() => [...open.values()]),
+    events: Stream.unwrap(
+      Effect.sync(() => {
+        // Made for the first reader: a server without one pays nothing.
+        hub ??= Effect.runSync(PubSub.sliding<ServerEvent<E>>(limits.pendingEvents))
+        return Stream.fromPubSub(hub)
+      })
+    )
+  }
+}
 
 /** The state that all connections of a server share. */
-interface Shared {
-  readonly options: ServeOptions
+interface Serving<E, R> {
+  readonly limits: PeerLimitOptions
+  readonly padding: Padding | undefined
   readonly budgets: PeerBudgets
-  /** The long-term keys that have not retired. */
-  readonly identities: () => ReadonlyArray<Identity>
+  readonly session: ServerSession.SessionOptions<E, R>
   readonly keys: ServerKeys
 }
 
-const acceptanceOf = (
+const acceptanceOf = <E extends SessionFailure, R>(
   connection: Accepted,
-  { options, budgets, identities, keys }: Shared
-): Channel.Acceptance<never> => {
-  const { padding, on } = options
+  { limits: limitOptions, padding, budgets, session, keys }: Serving<E, R>
+): Channel.Acceptance<R> => {
   let place: PeerPlace | undefined
   const acceptedAt = performance.now()
   metrics.halfOpen.add(1)
@@ -170,147 +253,34 @@ const acceptanceOf = (
     opened: (channel) => {
       metrics.handshake.observe((performance.now() - acceptedAt) / 1000)
       const { peer, peerAddress: from, publicKey } = channel
-      const most = peerLimits(publicKey, options)
+      const most = peerLimits(publicKey, limitOptions)
       place = budgets.enter(budgetKey({ peer, from }), most)
       return place.state === "entered"
-        ? serveChannel(channel, connection, options, identities, place)
-        : refuseChannel(channel, connection, options, most, place)
+        ? ServerSession.run(channel, connection, session, place.memory)
+        : refuseChannel(channel, connection, session.report, most, place)
     },
     // Closing waits for the peer, whose connection counts until then.
     closed: () => place?.leave(),
     refused: ({ peer: from, reason, publicKey, isSilent }) => {
       metrics.connectionsRefused.add(1)
-      return on(ServerEvent.ConnectionRefused({ from, reason, publicKey, isSilent }))
+      return session.report(ServerEvent.ConnectionRefused({ from, reason, publicKey, isSilent }))
     }
   }
 }
 
 /** Refuses the channel of a peer that has too many connections. */
-const refuseChannel = (
+const refuseChannel = <E, R>(
   { peer, peerAddress: from, publicKey, setCloseReason }: Channel.Channel,
   { abort }: Accepted,
-  { on }: ServeOptions,
+  report: ServerSession.SessionOptions<E, R>["report"],
   { connections }: PeerLimits,
   { state }: PeerPlace
-): Effect.Effect<void> =>
+): Effect.Effect<void, never, R> =>
   Effect.suspend(() => {
     metrics.connectionsRefused.add(1)
     const reason = `${peer === from ? "it" : peer} already has as many connections as one peer may have: ${connections()}`
     return Effect.zipRight(
-      on(ServerEvent.ConnectionRefused({ from, reason, publicKey })),
+      report(ServerEvent.ConnectionRefused({ from, reason, publicKey })),
       state === "refused" ? setCloseReason("Refused") : abort
     )
   })
-
-/** Runs one session: selects the service, reports start and end, and closes the channel. */
-const serveChannel = (
-  channel: Channel.Channel,
-  connection: Accepted,
-  { peers, services, on }: ServeOptions,
-  currentIdentities: () => ReadonlyArray<Identity>,
-  { memory }: PeerPlace
-) =>
-  Effect.gen(function* () {
-    const { peer, peerAddress, publicKey, suite, opening } = channel
-    const remote: RemotePeer = { peer, from: peerAddress, publicKey, suite }
-    const { name, argument } = parseOpening(opening)
-    const counters: Counters = {}
-    const service = services.find(
-      (one) => one.name === name && (argument === "" || one.takesArgument === true)
-    )
-    const about = service?.about?.(argument)
-    const described = {
-      sender: remote,
-      service: about === undefined ? name : `${name} ${about}`,
-      counted: counters
-    }
-    yield* on(ServerEvent.SessionStarted(described))
-    metrics.sessionsStarted.add(1)
-    metrics.sessions.add(1)
-    const reportEnd = (error: SessionError | undefined) => {
-      if (error !== undefined) metrics.sessionsFailed.add(1)
-      return on(ServerEvent.SessionEnded({ ...described, error }))
-    }
-    const session =
-      service === undefined
-        ? Effect.fail(new NotServed({ peer, opening }))
-        : withPeerSession(channel, connection, peers, service, (peerSession) =>
-            Effect.zipRight(
-              announceKeys(channel, currentIdentities()),
-              service.run({ channel, connection, remote, argument, counters, peerSession, memory })
-            )
-          )
-    const traced = spanned("sealwire.session", () => ({
-      kind: "server",
-      trace: "own",
-      attributes: {
-        "sealwire.peer": peer,
-        "sealwire.from": peerAddress,
-        "sealwire.suite": suite,
-        // The client chose the name of an unknown service; it must not reach a collector.
-        ...(service === undefined ? {} : { "sealwire.service": service.name }),
-        ...(about === undefined ? {} : { "sealwire.target": about })
-      },
-      atEnd: () =>
-        Object.fromEntries(
-          Object.entries(counters).map(([counter, count]) => [`sealwire.${counter}`, count])
-        )
-    }))
-    yield* Effect.matchEffect(traced(session), {
-      onSuccess: () => reportEnd(undefined),
-      onFailure: (error) =>
-        Effect.zipRight(reportEnd(error), closeAfter(error, channel, connection))
-    }).pipe(Effect.ensuring(Effect.sync(() => metrics.sessions.add(-1))))
-  })
-
-/** Sets the code of CLOSE for an error. A client that breaks the protocol is reset instead. */
-const closeAfter = (
-  { _tag }: SessionError,
-  channel: Channel.Channel,
-  connection: Accepted
-): Effect.Effect<void> =>
-  _tag === "ChannelTampered"
-    ? connection.abort
-    : channel.setCloseReason(closeReasons.get(_tag) ?? "Failed")
-
-const closeReasons: ReadonlyMap<string, "Refused" | "NotOffered"> = new Map([
-  ["RefusedByRules", "Refused"],
-  ["NotServed", "NotOffered"]
-])
-
-/**
- * Runs `use` with the client's session under the rules. If a new list ends the session, its
- * connection is reset, and `use` fails with the reason of the list.
- */
-const withPeerSession = (
-  { publicKey, peerAddress }: Channel.Channel,
-  connection: Accepted,
-  peers: PeerSessions | undefined,
-  { name }: Service,
-  use: (session: PeerSession | undefined) => Effect.Effect<void, SessionError, Scope.Scope>
-): Effect.Effect<void, SessionError, Scope.Scope> =>
-  Effect.suspend(() => {
-    if (peers === undefined || publicKey === undefined) return use(undefined)
-    const session = peers.open(publicKey, peerAddress, name, () => connection.flow.reset())
-    if (session instanceof RefusedByRules) return Effect.fail(session)
-    return use(session).pipe(
-      Effect.mapError((error) => session.expelled() ?? error),
-      Effect.ensuring(Effect.sync(session.close))
-    )
-  })
-
-/**
- * Tells a client with an identity all keys of the server, with proofs. A single key is told too, so
- * that a key that a thief has announced before is believed no longer.
- */
-const announceKeys = (
-  channel: Channel.Channel,
-  keys: ReadonlyArray<Identity>
-): Effect.Effect<void, ChannelError> => {
-  const { ownKey: shown, possession } = channel
-  // A key that has retired since the handshake cannot announce: its set would lack the key itself.
-  if (shown === undefined || !keys.some(({ publicKey }) => Buffer.compare(publicKey, shown) === 0))
-    return Effect.void
-  const announcement = KeyAnnouncement.encode(keys, { shown, possession })
-  return announcement === undefined ? Effect.void : channel.sendControl(announcement)
-}

@@ -150,7 +150,9 @@ export const make = <E, R>({
 type PinError = PeersInvalid | PeersBusy | ServerKeyChanged | ServerKeyWithdrawn
 
 /** The options of one attempt. */
-export type AttemptOptions = Dial.DialOptions<PinError, never>
+export interface AttemptOptions extends Omit<Dial.DialOptions<PinError>, "keys"> {
+  readonly keys: Dial.DialKeys<PinError>
+}
 
 /** Every reason for which no connection is made, beside those of the connection itself. */
 export type ConnectError = PinError | ServerUnknown | HandshakeFailed
@@ -225,7 +227,7 @@ const attemptOptions = (
 const keysFor = (
   { serverName, own, knownPeers, knownAddress }: ServerConnection,
   expected: KnownPeer | undefined
-): AttemptOptions["keys"] => {
+): Dial.DialKeys<PinError> => {
   if (own.identity === undefined) return { serverName, ...own }
   return expected === undefined
     ? {

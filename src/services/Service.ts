@@ -5,10 +5,11 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Channel from "../channel/Channel.ts"
+import type { ChannelError } from "../channel/ChannelErrors.ts"
 import type { AnyOption } from "../peers/OptionSpec.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
 import type { SessionMemory } from "./PeerBudgets.ts"
-import type { PeerSession } from "./PeerSessions.ts"
+import type { Expelled, PeerSession, RefusedByRules } from "./PeerSessions.ts"
 
 /** The application protocol of the prologue. */
 export const application = "sealwire/1"
@@ -22,13 +23,43 @@ export interface RemotePeer {
   readonly suite: string
 }
 
-/**
- * The error of a session. `ChannelTampered` resets the connection; every other error closes the
- * channel.
- */
-export interface SessionError {
+/** What every error of a session has. */
+export interface SessionFailure {
   readonly _tag: string
+  /** A sentence for the log. */
   readonly message: string
+}
+
+/**
+ * Every error of a session: those of the server itself, and `E` of its services. `ChannelTampered`
+ * resets the connection; every other error closes the channel.
+ */
+export type SessionError<E = never> =
+  | ChannelError
+  | NotServed
+  | RefusedByRules
+  | Expelled
+  | SessionDied
+  | SessionInterrupted
+  | E
+
+/** The service died: a defect of this program, which the acceptor logs. */
+export class SessionDied extends Data.TaggedError("SessionDied")<{
+  readonly peer: string
+  readonly defect: unknown
+}> {
+  override get message(): string {
+    return `the session of ${this.peer} ended by a defect of this server`
+  }
+}
+
+/** The session was interrupted: the server stopped, and its drain deadline is over. */
+export class SessionInterrupted extends Data.TaggedError("SessionInterrupted")<{
+  readonly peer: string
+}> {
+  override get message(): string {
+    return `the session of ${this.peer} was interrupted: this server is shutting down`
+  }
 }
 
 /** The client requested a service that this server does not offer. The client is told that. */
@@ -66,7 +97,8 @@ export interface ServiceSession {
 }
 
 /**
- * A service of a server.
+ * A service of a server. `E` are the errors of its sessions beside those of `SessionError`, and `R`
+ * is what they require; the server that offers it has both in its type.
  *
  * @example
  * const echo: Service = {
@@ -82,7 +114,7 @@ export interface ServiceSession {
  *     })
  * }
  */
-export interface Service {
+export interface Service<E = never, R = never> {
   /** The name in openings and in `services="…"` of authorized_peers. */
   readonly name: string
   /** The options that the service adds to authorized_peers; `ruleOptions` takes them. */
@@ -95,7 +127,16 @@ export interface Service {
    */
   readonly about?: (argument: string) => string | undefined
   /** Runs one session. On success it has ended the channel; an error closes or resets it. */
-  readonly run: (session: ServiceSession) => Effect.Effect<void, SessionError, Scope.Scope>
+  readonly run: (session: ServiceSession) => Effect.Effect<void, SessionError<E>, R | Scope.Scope>
+}
+
+export declare namespace Service {
+  /** A service with any errors and requirements. */
+  type Any = Service<SessionFailure, unknown>
+  /** The errors of a service, beside those of `SessionError`. */
+  type Error<S extends Any> = S extends Service<infer E, infer _R> ? E : never
+  /** What the sessions of a service require. */
+  type Context<S extends Any> = S extends Service<infer _E, infer R> ? R : never
 }
 
 /** Formats the opening that a client sends in READY. */

@@ -1,4 +1,4 @@
-/** The limits of a server's peers, over all sessions of one peer. PEERS.md section 6. */
+/** The limits of a server, and of one peer over all its sessions. PEERS.md section 6. */
 export const limits = {
   /**
    * Default number of open connections of one peer; never more than half of the connections that
@@ -16,6 +16,8 @@ export const limits = {
   unreservedBytes: 128 * 1024,
   /** Time that a request waits for memory that other sessions of its peer hold. */
   memoryDeadline: "30 seconds",
+  /** Events of a server that wait for a reader of `Server.events`. */
+  pendingEvents: 1024,
   /** Longest pause of a stream that exceeds its bytes per minute, in milliseconds. */
   throttleMillis: 1000
 } as const

@@ -1,12 +1,12 @@
 import * as Layer from "effect/Layer"
 import { Secret } from "../bytes/Secret.ts"
+import type { PinnedServer } from "../channel/ClientKeys.ts"
 import { suiteNamed } from "../channel/Suite.ts"
 import type { KeyKind } from "../keys/KeyKind.ts"
 import { generate } from "../keys/KeyPair.ts"
 import { KeyStore } from "../keys/KeyStore.ts"
 import * as KeyText from "../keys/KeyText.ts"
-import type { DialOptions } from "../services/Dial.ts"
-import type * as Server from "../services/Server.ts"
+import type { PrologueFields, ServerKeys } from "../channel/HandshakeKeys.ts"
 
 /** A key store in memory with a new random key of the kind. */
 export const layerFreshKey = (kind: KeyKind<unknown>): Layer.Layer<KeyStore> =>
@@ -16,10 +16,10 @@ const ik = suiteNamed("IK")
 
 /** The keys of a client and a server that have each other's public key. */
 export interface MutualKeys {
-  /** For `Server.serve`. */
-  readonly server: Server.Keys
+  /** For `Server.listen`. */
+  readonly server: Omit<ServerKeys, "application">
   /** For `MessageClient`, `FileClient` and `TunnelClient`; it rejects every other server. */
-  readonly client: Pick<DialOptions, "keys">
+  readonly client: { readonly keys: PinnedServer & Pick<PrologueFields, "serverName"> }
 }
 
 /**
@@ -27,14 +27,7 @@ export interface MutualKeys {
  *
  * @example
  * const { server, client } = mutualKeys("alice")
- * yield* Effect.forkScoped(
- *   Server.serve({
- *     address,
- *     keys: server,
- *     services: [MessageService.service({ ... })],
- *     on: () => Effect.void
- *   })
- * )
+ * yield* Server.listen({ address, keys: server, services: [MessageService.service(print)] })
  * const session = yield* MessageClient.connect({ address, ...client })
  */
 export const mutualKeys = (name: string): MutualKeys => {

@@ -9,12 +9,8 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
 import { ChannelState } from "../../src/channel/ChannelState.ts"
 import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
-import {
-  initiate,
-  respond,
-  type InitiatorKeys,
-  type ServerKeys
-} from "../../src/channel/Handshake.ts"
+import { initiate, respond } from "../../src/channel/Handshake.ts"
+import type { InitiatorKeys, ServerKeys } from "../../src/channel/HandshakeKeys.ts"
 import * as Hello from "../../src/channel/Hello.ts"
 import { encodeFrame } from "../../src/channel/Frame.ts"
 import { limits } from "../../src/channel/limits.ts"

@@ -18,12 +18,8 @@ import {
   type HandshakeFailed
 } from "../../src/channel/ChannelErrors.ts"
 import { HandshakeDriver } from "../../src/channel/HandshakeDriver.ts"
-import {
-  respond,
-  type InitiatorKeys,
-  type ServerKeys,
-  type HandshakeResult
-} from "../../src/channel/Handshake.ts"
+import { respond, type HandshakeResult } from "../../src/channel/Handshake.ts"
+import type { InitiatorKeys, ServerKeys } from "../../src/channel/HandshakeKeys.ts"
 import { allSuites, type Suite } from "../../src/channel/Suite.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
 import type { DialKeys } from "../../src/services/Dial.ts"
@@ -87,8 +83,8 @@ export const clientKeys = (suite: Suite, own: Partial<InitiatorKeys> = {}): Clie
   keysOf({ ...initiatorKeys(suite), ...own })
 
 /** The same for `dial`, in suites that are not for pairing. */
-export const dialKeys = (suite: Suite, own: Partial<InitiatorKeys> = {}): DialKeys =>
-  clientKeys(suite, own) as DialKeys
+export const dialKeys = (suite: Suite, own: Partial<InitiatorKeys> = {}) =>
+  clientKeys(suite, own) as DialKeys & { readonly serverName: string }
 
 export const anyPort = tcp("127.0.0.1", 0)
 

@@ -3,17 +3,12 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { Secret } from "../../src/bytes/Secret.ts"
 import type { Steps } from "../../src/channel/HandshakeDriver.ts"
-import {
-  finish,
-  initiate,
-  respond,
-  type InitiatorKeys,
-  type ServerKeys,
-  type HandshakeResult
-} from "../../src/channel/Handshake.ts"
+import { finish, initiate, respond, type HandshakeResult } from "../../src/channel/Handshake.ts"
+import type { InitiatorKeys, ServerKeys } from "../../src/channel/HandshakeKeys.ts"
 import { limits } from "../../src/channel/limits.ts"
 import { HandshakeState } from "../../src/noise/HandshakeState.ts"
 import { generate } from "../../src/keys/KeyPair.ts"
+import { lengthOf } from "../fuzz/lengthOf.ts"
 import { alice, initiatorKeys, equalBytes, serverKeys, suiteOf } from "./rig.ts"
 
 const pairs = Array.from({ length: limits.identities + 1 }, generate)
@@ -29,9 +24,9 @@ const fed = <A>(steps: Steps<A>) => {
   return {
     push: (more: Uint8Array) => {
       bytes = Buffer.concat([bytes, more])
-      while (at.done !== true && bytes.length >= at.value) {
-        const piece = bytes.subarray(0, at.value)
-        bytes = bytes.subarray(at.value)
+      while (at.done !== true && bytes.length >= lengthOf(at)) {
+        const piece = bytes.subarray(0, lengthOf(at))
+        bytes = bytes.subarray(piece.length)
         at = steps.next(piece)
       }
     },

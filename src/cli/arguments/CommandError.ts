@@ -46,6 +46,7 @@ import type {
   OutboxFailed,
   OutboxWaits
 } from "../../services/inbox/OutboxErrors.ts"
+import type { ServerKeysInvalid } from "../../services/Server.ts"
 import type { TunnelIdle } from "../../services/tunnel/Splice.ts"
 import type { TargetRefused } from "../../services/tunnel/TunnelClient.ts"
 import type { PairError, PairingFailed } from "../../services/pairing/Pairing.ts"
@@ -76,6 +77,7 @@ export type CommandError =
   | HomeUnknown
   | IdentityNeeded
   | InboxRefused
+  | ServerKeysInvalid
   | InboxUnusable
   | InputFailed
   | InspectFailed

@@ -2,7 +2,7 @@
 import { shown } from "../../bytes/excerpt.ts"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import type { NamedSharedKey } from "../../channel/Handshake.ts"
+import type { NamedSharedKey } from "../../channel/HandshakeKeys.ts"
 import { limits as channelLimits } from "../../channel/limits.ts"
 import type { KeyCreateError, KeyLoadError } from "../../keys/KeyErrors.ts"
 import { SharedKey } from "../../keys/KeyKind.ts"

@@ -120,6 +120,7 @@ export const exitCodes = {
   KeyReferenceInvalid: key,
   KeyUnavailable: key,
   KeyRejected: key,
+  ServerKeysInvalid: key,
   KeyExists: key,
   KeyNotCreated: key,
   KeyNotReplaced: key,

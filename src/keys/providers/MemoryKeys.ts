@@ -3,9 +3,8 @@ import { KeyExists, KeyUnavailable } from "../KeyErrors.ts"
 import type { KeyLocation } from "../Provider.ts"
 
 /** This process's memory: for tests, and for programs that obtain keys by other means. */
-export const location = (initial?: Uint8Array | string): KeyLocation => {
+export const location = (initial?: Uint8Array | string, reference = "memory"): KeyLocation => {
   let content = initial === undefined ? undefined : Buffer.from(initial)
-  const reference = "memory"
   return {
     reference,
     read: () =>

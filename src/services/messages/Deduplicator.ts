@@ -42,11 +42,11 @@ export class Deduplicator {
    * another session is handling one of them, waits for that session first. A batch whose handler
    * fails is forgotten, so that it can be sent again.
    */
-  handleOnce<M extends Pick<Message, "id">, E>(
+  handleOnce<M extends Pick<Message, "id">, E, R>(
     peer: string,
     messages: ReadonlyArray<M>,
-    handle: (fresh: ReadonlyArray<M>) => Effect.Effect<void, E>
-  ): Effect.Effect<void, E> {
+    handle: (fresh: ReadonlyArray<M>) => Effect.Effect<void, E, R>
+  ): Effect.Effect<void, E, R> {
     // An interruption between reserving the ids and releasing them would block other sessions for
     // ever.
     return Effect.uninterruptibleMask((restore) => {

@@ -1,6 +1,8 @@
 // Sends messages over a channel and waits for their receipts. MESSAGES.md.
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError, HandshakeFailed } from "../../channel/ChannelErrors.ts"
@@ -60,6 +62,28 @@ export interface MessageClient {
   /** Fails with the reason why the session ended; never completes while the session is open. */
   readonly ended: Effect.Effect<never, NotTaken | ChannelError>
 }
+
+/** A session that sends messages, as a service: `MessageClient.layer` provides it. */
+export const MessageClient: Context.Tag<MessageClient, MessageClient> =
+  Context.GenericTag<MessageClient>("sealwire/services/messages/MessageClient")
+
+/**
+ * Provides a session that is open once the layer is built. A session that is lost stays lost:
+ * `Delivery` sends across sessions.
+ *
+ * @example
+ * const ClientLive = MessageClient.layer({ address, keys: Credentials.sharedKey }).pipe(
+ *   Layer.provide([KeyStore.layerEnv("SEALWIRE_KEY"), Transport.layerNet])
+ * )
+ */
+export const layer = <E = never, R = never>(
+  options: DialOptions<E, R>
+): Layer.Layer<MessageClient, ConnectFailed | HandshakeFailed | E, R | Transport> =>
+  Layer.scoped(MessageClient, connect(options)) as Layer.Layer<
+    MessageClient,
+    ConnectFailed | HandshakeFailed | E,
+    R | Transport
+  >
 
 /** Opens a session. It is closed with FIN and CLOSE when the scope closes. */
 export const connect = <E = never, R = never>(

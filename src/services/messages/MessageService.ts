@@ -1,7 +1,7 @@
 // The message service of a server: gives messages to a handler and requests to a reply function.
 // MESSAGES.md.
 import * as Effect from "effect/Effect"
-import type { RemotePeer, Service } from "../Service.ts"
+import type { RemotePeer, Service, SessionFailure } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { metrics } from "./metrics.ts"
 import { MessageRefused } from "./MessageErrors.ts"
@@ -17,33 +17,46 @@ export { MessageRefused }
 
 /**
  * Handles a batch of messages. Called with the messages in order, with one batch at a time for each
- * session; they are acknowledged when it succeeds.
+ * session; they are acknowledged when it succeeds. With an error other than MessageRefused the
+ * session ends with that error, and the client is told to send the messages again later.
  */
-export type HandleMessages = (
+export type HandleMessages<E = never, R = never> = (
   messages: ReadonlyArray<Message>,
   sender: RemotePeer
-) => Effect.Effect<void, MessageRefused>
+) => Effect.Effect<void, MessageRefused | E, R>
 
 /**
  * Handles a message that requests a reply and returns the reply, at most `limits.replyBytes`.
- * Called with one message at a time for each session, in order with the others.
+ * Called with one message at a time for each session, in order with the others. Errors are as those
+ * of HandleMessages.
  */
-export type ReplyToMessage = (
+export type ReplyToMessage<E = never, R = never> = (
   message: Message,
   sender: RemotePeer
-) => Effect.Effect<Uint8Array, MessageRefused>
+) => Effect.Effect<Uint8Array, MessageRefused | E, R>
 
 /** Options of the message service. */
-export interface ServiceOptions {
+export interface ServiceOptions<E = never, R = never> {
   /**
    * Called once for each request; a request that is sent again gets the cached reply
    * (ReplyCache.ts). Default: requests are refused.
    */
-  readonly reply?: ReplyToMessage | undefined
+  readonly reply?: ReplyToMessage<E, R> | undefined
 }
 
-/** Returns a service for Server that gives messages to `handle` and requests to `reply`. */
-export const service = (handle: HandleMessages, { reply }: ServiceOptions = {}): Service => {
+/**
+ * Returns a service for Server that gives messages to `handle` and requests to `reply`. The server
+ * requires what they require.
+ *
+ * @example
+ * MessageService.service((messages, { peer }) =>
+ *   Effect.flatMap(Orders, (orders) => orders.store(peer, messages.map(({ text }) => text)))
+ * ) // Service<MessageRefused, Orders>
+ */
+export const service = <E extends SessionFailure = never, R = never>(
+  handle: HandleMessages<E, R>,
+  { reply }: ServiceOptions<E, R> = {}
+): Service<MessageRefused | E, R> => {
   const answer = reply === undefined ? refuseRequest : replyOnce(reply)
   return {
     name,
@@ -52,18 +65,18 @@ export const service = (handle: HandleMessages, { reply }: ServiceOptions = {}):
   }
 }
 
-type AnswerRequest = (
+type AnswerRequest<E, R> = (
   request: Message,
   sender: RemotePeer
-) => Effect.Effect<Outcome, MessageRefused>
+) => Effect.Effect<Outcome, MessageRefused | E, R>
 
-const refuseRequest: AnswerRequest = () =>
+const refuseRequest: AnswerRequest<never, never> = () =>
   new MessageRefused({
     reason: "it requests a reply, and this server gives none",
     noReplies: true
   })
 
-const replyOnce = (reply: ReplyToMessage): AnswerRequest => {
+const replyOnce = <E, R>(reply: ReplyToMessage<E, R>): AnswerRequest<E, R> => {
   const cache = new ReplyCache()
   const checkedReply = (request: Message, sender: RemotePeer) =>
     Effect.filterOrFail(
@@ -86,7 +99,11 @@ const maxReply = limits.replyBytes.toLocaleString("en-US")
 const handledOutcome: Outcome = { status: "handled" }
 
 const batchHandler =
-  (remote: RemotePeer, handle: HandleMessages, answer: AnswerRequest): HandleBatch =>
+  <E, R>(
+    remote: RemotePeer,
+    handle: HandleMessages<E, R>,
+    answer: AnswerRequest<E, R>
+  ): HandleBatch<E, R> =>
   (batch) => {
     const [first] = batch as readonly [Message]
     const arrivedAt = performance.now()

@@ -15,8 +15,8 @@ import { sessionCounter } from "../Metrics.ts"
 import { overMemory } from "../PeerBudgets.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
 import { spendBytes } from "../rules.ts"
-import type { ServiceSession } from "../Service.ts"
-import type { MessageRefused } from "./MessageErrors.ts"
+import type { ServiceSession, SessionFailure } from "../Service.ts"
+import { MessageRefused } from "./MessageErrors.ts"
 import { batchesOf, sizeOf } from "./batches.ts"
 import { limits, MessageDecoder, type Message } from "./MessageFrame.ts"
 import { counters } from "./metrics.ts"
@@ -27,19 +27,21 @@ import { fitsAllowance, takeMessages } from "./rules.ts"
 export type Outcome = Omit<Receipt, "count">
 
 /** Handles a batch: adjacent plain messages together, each request alone. */
-export type HandleBatch = (batch: ReadonlyArray<Message>) => Effect.Effect<Outcome, MessageRefused>
+export type HandleBatch<E, R> = (
+  batch: ReadonlyArray<Message>
+) => Effect.Effect<Outcome, MessageRefused | E, R>
 
-type SessionFailure = ChannelError | MessageRefused | RefusedByRules
+type Failure<E> = ChannelError | MessageRefused | RefusedByRules | E
 
 /**
  * Runs one session until the client's FIN, an error, or the end of the first message after the
  * server drains.
  */
-export const run = (
+export const run = <E extends SessionFailure, R>(
   session: ServiceSession,
-  handle: HandleBatch
-): Effect.Effect<void, SessionFailure> =>
-  Effect.flatMap(Effect.runtime<never>(), (runtime) =>
+  handle: HandleBatch<E, R>
+): Effect.Effect<void, Failure<E>, R> =>
+  Effect.flatMap(Effect.runtime<R>(), (runtime) =>
     Effect.async((resume) => {
       const running = new MessageSession(session, handle, runtime, resume)
       running.start()
@@ -47,11 +49,11 @@ export const run = (
     })
   )
 
-class MessageSession {
+class MessageSession<E extends SessionFailure, R> {
   readonly #session: ServiceSession
-  readonly #handle: HandleBatch
-  readonly #runtime: Runtime.Runtime<never>
-  readonly #resume: (result: Effect.Effect<void, SessionFailure>) => void
+  readonly #handle: HandleBatch<E, R>
+  readonly #runtime: Runtime.Runtime<R>
+  readonly #resume: (result: Effect.Effect<void, Failure<E>>) => void
   readonly #decoder = new MessageDecoder()
   readonly #add: (name: keyof typeof counters, amount: number) => void
   #stopDraining = () => {}
@@ -81,9 +83,9 @@ class MessageSession {
 
   constructor(
     session: ServiceSession,
-    handle: HandleBatch,
-    runtime: Runtime.Runtime<never>,
-    resume: (result: Effect.Effect<void, SessionFailure>) => void
+    handle: HandleBatch<E, R>,
+    runtime: Runtime.Runtime<R>,
+    resume: (result: Effect.Effect<void, Failure<E>>) => void
   ) {
     this.#session = session
     this.#handle = handle
@@ -226,9 +228,12 @@ class MessageSession {
       }
       const refused = Cause.failureOption(exit.cause)
       if (refused._tag === "None") return this.#settle(Effect.failCause(exit.cause))
-      this.#count(batch.slice(0, refused.value.handled ?? 0))
-      this.#write({ status: refused.value.status })
-      this.#fail(refused.value)
+      const error = refused.value
+      const { handled = 0, status } =
+        error instanceof MessageRefused ? error : ({ status: "later" } as const)
+      this.#count(batch.slice(0, handled))
+      this.#write({ status })
+      this.#fail(error)
     })
   }
 
@@ -298,7 +303,7 @@ class MessageSession {
    * Runs an effect and calls `then` with its exit: in this turn if the effect needs no wait, else
    * later, and the channel is paused until then.
    */
-  #await<A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void {
+  #await<A, F>(effect: Effect.Effect<A, F, R>, then: (exit: Exit.Exit<A, F>) => void): void {
     const fiber = Runtime.runFork(this.#runtime)(Effect.exit(effect))
     const settled = fiber.unsafePoll()
     if (settled !== null) return then(Exit.flatten(settled))
@@ -317,11 +322,11 @@ class MessageSession {
     this.#fail(new ChannelTampered({ peer: this.#session.channel.peer, detail }))
   }
 
-  #fail(error: SessionFailure): void {
+  #fail(error: Failure<E>): void {
     this.#settle(Effect.fail(error))
   }
 
-  #settle(result: Effect.Effect<void, SessionFailure>): void {
+  #settle(result: Effect.Effect<void, Failure<E>>): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#stopDraining()

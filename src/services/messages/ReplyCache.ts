@@ -29,11 +29,11 @@ export class ReplyCache {
    * Calls `reply` for a new message and returns its reply; returns the cached reply for a message
    * that was handled before, or undefined when that reply is no longer cached.
    */
-  replyOnce<E>(
+  replyOnce<E, R>(
     peer: string,
     message: Pick<Message, "id">,
-    reply: () => Effect.Effect<Uint8Array, E>
-  ): Effect.Effect<Uint8Array | undefined, E> {
+    reply: () => Effect.Effect<Uint8Array, E, R>
+  ): Effect.Effect<Uint8Array | undefined, E, R> {
     return Effect.suspend(() => {
       let fresh: Uint8Array | undefined
       const key = `${idKey(message)}${peer}`

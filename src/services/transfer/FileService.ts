@@ -42,7 +42,10 @@ export interface FileServiceOptions {
   readonly onDiskFailed: (sender: RemotePeer, failed: DiskFailed) => Effect.Effect<void>
 }
 
-type FileServiceError = ChannelError | TransferStopped | DiskFailed | RefusedByRules
+/** The errors of a session beside those of every service. */
+export type FileServiceError = TransferStopped | DiskFailed
+
+type FileError = ChannelError | RefusedByRules | FileServiceError
 
 /** A request in progress: its session, and the peer's directories. */
 interface Request {
@@ -53,7 +56,7 @@ interface Request {
 }
 
 /** Returns the service `file` of a Server, which stores pushed files and serves pulled ones. */
-export const service = (options: FileServiceOptions): Service => {
+export const service = (options: FileServiceOptions): Service<FileServiceError> => {
   const quotas = new Quotas()
   return { name, ruleOptions, run: (session) => serve(session, options, quotas) }
 }
@@ -62,7 +65,7 @@ const serve = (
   session: ServiceSession,
   options: FileServiceOptions,
   quotas: Quotas
-): Effect.Effect<void, FileServiceError, Scope.Scope> =>
+): Effect.Effect<void, FileError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, connection, peerSession } = session
     const frames = new Frames(channel)
@@ -95,7 +98,7 @@ const serve = (
   })
 
 /** Returns why this side stops; undefined if the peer knows it. */
-const stopReasonOf = (error: FileServiceError): Messages.StopReason | undefined => {
+const stopReasonOf = (error: FileError): Messages.StopReason | undefined => {
   if (error._tag === "TransferStopped" && error.side === "here") return error.reason
   if (error._tag !== "DiskFailed") return undefined
   if (!isFull(error.code)) return "diskFailed"
@@ -190,7 +193,7 @@ const receivePush = (
   { session, frames, header, directories }: Request,
   options: FileServiceOptions,
   quotas: Quotas
-): Effect.Effect<void, FileServiceError, Scope.Scope> =>
+): Effect.Effect<void, FileError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, remote, peerSession } = session
     const push = Messages.decodePush(yield* frames.readBody(header.length))
@@ -252,7 +255,7 @@ const servePull = ({
   frames,
   header,
   directories
-}: Request): Effect.Effect<void, FileServiceError, Scope.Scope> =>
+}: Request): Effect.Effect<void, FileError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, counters } = session
     const pull = Messages.decodePull(yield* frames.readBody(header.length))

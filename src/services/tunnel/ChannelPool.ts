@@ -16,7 +16,7 @@ import { Control, type Channel } from "../../channel/Channel.ts"
 import { ChannelClosed, ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
 import { Timers } from "../../transports/Timers.ts"
 import { awaitAtMost } from "../../transports/Deadline.ts"
-import type { SessionError } from "../Service.ts"
+import type { SessionFailure } from "../Service.ts"
 import {
   initial,
   limits,
@@ -84,7 +84,7 @@ export interface ChannelPool<E> {
  * Makes a pool that opens channels until its scope closes. Then the unused channels are closed, and
  * those in use have `limits.closeTimeout` to end.
  */
-export const make = <E extends SessionError, R>(
+export const make = <E extends SessionFailure, R>(
   options: ChannelPoolOptions<E, R>
 ): Effect.Effect<ChannelPool<E>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
@@ -104,7 +104,7 @@ export const make = <E extends SessionError, R>(
 type Run<R> = (effect: Effect.Effect<void, never, R>) => Fiber.RuntimeFiber<void>
 
 /** Performs the actions of ChannelPoolState, with the resources that its identifiers stand for. */
-class PoolDriver<E extends SessionError, R> {
+class PoolDriver<E extends SessionFailure, R> {
   readonly firstAttempt = Deferred.unsafeMake<void, E | ChannelError>(FiberId.none)
   readonly #options: ChannelPoolOptions<E, R>
   readonly #timers: Timers

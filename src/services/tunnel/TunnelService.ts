@@ -59,19 +59,16 @@ export interface TunnelOptions {
   readonly idle?: Duration.DurationInput
 }
 
-type TunnelError =
-  | NotServed
-  | ChannelError
-  | ConnectionLost
-  | RefusedByRules
-  | TargetUnreached
-  | TunnelIdle
+/** The errors of a session beside those of every service. */
+export type TunnelServiceError = ConnectionLost | TargetUnreached | TunnelIdle
+
+type TunnelError = NotServed | ChannelError | RefusedByRules | TunnelServiceError
 
 /** Makes a service of Server that connects clients to these targets. */
 export const service = (
   targets: ReadonlyArray<Target>,
   { idle = limits.idle }: TunnelOptions = {}
-): Effect.Effect<Service, never, Transport> =>
+): Effect.Effect<Service<TunnelServiceError>, never, Transport> =>
   Effect.map(Transport, (transport) => ({
     name: serviceName,
     takesArgument: true,

@@ -1,6 +1,8 @@
 // What a server reads before it knows who speaks: hello and message 1.
-import { initiate, respond, type ServerKeys } from "../../../src/channel/Handshake.ts"
+import { initiate, respond } from "../../../src/channel/Handshake.ts"
+import type { ServerKeys } from "../../../src/channel/HandshakeKeys.ts"
 import * as Hello from "../../../src/channel/Hello.ts"
+import { lengthOf } from "../lengthOf.ts"
 import { allSuites } from "../../../src/channel/Suite.ts"
 import { alice, mallory, nextServer, otherPsk, psk, server } from "../fixed.ts"
 import { check, outcomeOf, type Target } from "../Target.ts"
@@ -41,7 +43,7 @@ export const firstMessage: Target = {
     let rest = input
     let step = steps.next(new Uint8Array(0))
     while (step.done !== true) {
-      const length = step.value
+      const length = lengthOf(step)
       check(length > 0 && length <= 65_537, `a step waits for ${length} bytes`)
       if (rest.length < length) return answers > 0 ? "waits for message 3" : "waits for message 1"
       step = steps.next(rest.subarray(0, length))

@@ -1,6 +1,8 @@
 // A whole handshake of which one message is changed: no change may lead to a session.
-import { finish, initiate, respond, type ServerKeys } from "../../../src/channel/Handshake.ts"
+import { finish, initiate, respond } from "../../../src/channel/Handshake.ts"
+import type { ServerKeys } from "../../../src/channel/HandshakeKeys.ts"
 import { ForeignAnswer } from "../../../src/channel/HandshakeFailure.ts"
+import { lengthOf } from "../lengthOf.ts"
 import { allSuites } from "../../../src/channel/Suite.ts"
 import { alice, psk, server } from "../fixed.ts"
 import { check, outcomeOf, type Target } from "../Target.ts"
@@ -68,14 +70,14 @@ export const handshake: Target = {
     let asked = client.next(new Uint8Array(0))
     let step = responder.next(new Uint8Array(0))
     while (step.done !== true && toClient.length === 0) {
-      const bytes = take(toServer, step.value)
+      const bytes = take(toServer, lengthOf(step))
       if (bytes === undefined) return isRefused()
       step = responder.next(bytes)
     }
     if (step.done === true && typeof step.value === "string")
       return `${isRefused()}: ${outcomeOf(step.value)}`
     while (asked.done !== true) {
-      const answer = take(toClient, asked.value)
+      const answer = take(toClient, lengthOf(asked))
       if (answer === undefined) return isRefused()
       asked = client.next(answer)
     }
@@ -86,10 +88,10 @@ export const handshake: Target = {
     if (typeof near === "string") return `${isRefused()}: ${outcomeOf(near)}`
     if (step.done !== true) {
       const third = transmit(near.preface)
-      if (third.length < step.value) return isRefused()
+      if (third.length < lengthOf(step)) return isRefused()
       step = responder.next(third)
     }
-    const far = step.value
+    const far = step.done === true ? step.value : "not done"
     if (typeof far !== "object") return `${isRefused()}: ${outcomeOf(String(far))}`
     check(!isChanged, "a changed handshake led to a session")
     check(Buffer.compare(near.handshakeHash, far.handshakeHash) === 0, "two handshake hashes")

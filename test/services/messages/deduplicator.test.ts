@@ -101,7 +101,7 @@ describe("a message ID", () => {
   it.effect("does not block other sessions when its handler throws synchronously", () =>
     Effect.gen(function* () {
       const ids = new Deduplicator()
-      const broken = ids.handleOnce("a", range(0, 2), () => {
+      const broken = ids.handleOnce("a", range(0, 2), (): Effect.Effect<void> => {
         throw new Error("a fault")
       })
       expect((yield* Effect.exit(broken))._tag).toBe("Failure")
