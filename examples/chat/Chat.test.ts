@@ -1,6 +1,5 @@
 // The chat service over memory: rooms, its own rule option, its own metric, and invalid lines.
 import { expect, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Metric from "effect/Metric"
@@ -14,18 +13,16 @@ import {
   PublicKey,
   ruleOptions,
   Server,
-  suiteNamed,
   Transport
 } from "sealwire"
 import { chat, join, linesPerMinute, metrics, service } from "./Chat.ts"
 
-const IK = suiteNamed("IK")
 const address = Address.tcp("127.0.0.1", 7000)
 const [server, alice, bob] = [KeyPair.generate(), KeyPair.generate(), KeyPair.generate()]
 
 const as = (identity: KeyPair.KeyPair) => ({
   address,
-  keys: { serverName: "", identity, serverKey: server.publicKey }
+  keys: { identity, serverKey: server.publicKey }
 })
 
 /** Serves alice without restrictions, and bob with these options; returns the events. */
@@ -35,20 +32,13 @@ const serving = (options: string) =>
     const parse = parseAuthorized(ruleOptions(chat))
     const peers = yield* PeerSessions.make(new PeerList(yield* parse("authorized_peers", text)))
     const events: Array<Server.ServerEvent> = []
-    const listening = yield* Deferred.make<void>()
-    yield* Effect.forkScoped(
-      Server.serve({
-        address,
-        keys: { serverName: "", suites: [IK], identities: [server], authorize: peers.authorize },
-        peers,
-        services: [service()],
-        on: (event) => {
-          events.push(event)
-          return event._tag === "Listening" ? Deferred.succeed(listening, undefined) : Effect.void
-        }
-      })
-    )
-    yield* Deferred.await(listening)
+    yield* Server.listen({
+      address,
+      keys: { identities: [server], authorize: peers.authorize },
+      peers,
+      services: [service()],
+      on: (event) => Effect.sync(() => events.push(event))
+    })
     return events
   })
 

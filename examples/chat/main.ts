@@ -1,7 +1,6 @@
 // Two clients of a chat service, one with a rule of its own: node --import tsx
 // examples/chat/main.ts
 import { deepStrictEqual } from "node:assert/strict"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import {
   Address,
@@ -12,12 +11,10 @@ import {
   PublicKey,
   ruleOptions,
   Server,
-  suiteNamed,
   Transport
 } from "sealwire"
 import { chat, join, service } from "./Chat.ts"
 
-const IK = suiteNamed("IK")
 const address = Address.unix(`/tmp/sealwire-chat-${process.pid}.sock`)
 // Or from files: KeyStore.load(Identity).
 const [server, alice, bob] = [KeyPair.generate(), KeyPair.generate(), KeyPair.generate()]
@@ -27,25 +24,19 @@ const authorized =
 
 const as = (identity: KeyPair.KeyPair) => ({
   address,
-  keys: { serverName: "", identity, serverKey: server.publicKey }
+  keys: { identity, serverKey: server.publicKey }
 })
 
 const main = Effect.gen(function* () {
   // A peers file may have the option of the chat service, because its parser knows the service.
   const parse = parseAuthorized(ruleOptions(chat))
   const peers = yield* PeerSessions.make(new PeerList(yield* parse("authorized_peers", authorized)))
-  const listening = yield* Deferred.make<void>()
-  yield* Effect.forkScoped(
-    Server.serve({
-      address,
-      keys: { serverName: "", suites: [IK], identities: [server], authorize: peers.authorize },
-      peers,
-      services: [service()],
-      on: ({ _tag }) =>
-        _tag === "Listening" ? Deferred.succeed(listening, undefined) : Effect.void
-    })
-  )
-  yield* Deferred.await(listening)
+  yield* Server.listen({
+    address,
+    keys: { identities: [server], authorize: peers.authorize },
+    peers,
+    services: [service()]
+  })
 
   const one = yield* join(as(alice), "lounge")
   const other = yield* join(as(bob), "lounge")

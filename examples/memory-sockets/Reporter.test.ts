@@ -2,7 +2,6 @@
 // time.
 import { expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
@@ -19,24 +18,17 @@ const address = Address.tcp("127.0.0.1", 7000)
 const startServer = Effect.gen(function* () {
   const began = yield* Clock.currentTimeMillis
   const handled: Array<readonly [millis: number, text: string]> = []
-  const listening = yield* Deferred.make<void>()
-  yield* Effect.forkScoped(
-    Server.serve({
-      address,
-      keys: alice.server,
-      services: [
-        MessageService.service((messages) =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
-            for (const { text } of messages)
-              handled.push([now - began, Buffer.from(text).toString()])
-          })
-        )
-      ],
-      on: ({ _tag }) =>
-        _tag === "Listening" ? Deferred.succeed(listening, undefined) : Effect.void
-    })
-  )
-  yield* Deferred.await(listening)
+  yield* Server.listen({
+    address,
+    keys: alice.server,
+    services: [
+      MessageService.service((messages) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          for (const { text } of messages) handled.push([now - began, Buffer.from(text).toString()])
+        })
+      )
+    ]
+  })
   return handled
 })
 

@@ -25,7 +25,7 @@ const main = Effect.gen(function* () {
   const answer = yield* Effect.gen(function* () {
     const client = yield* MessageClient.connect({
       address: Address.unix("/loud"),
-      keys: { serverName: "", psk }
+      keys: { psk }
     })
     return Buffer.from(yield* client.request(Buffer.from("is it loud"))).toString()
   }).pipe(Effect.scoped, Effect.provide(Ports.layer(worker)))

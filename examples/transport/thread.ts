@@ -1,7 +1,7 @@
 // The thread of the server, which replies in capital letters.
 import { parentPort, workerData } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import { Address, MessageService, Secret, Server, suiteNamed } from "sealwire"
+import { Address, MessageService, Secret, Server } from "sealwire"
 import * as Ports from "./Ports.ts"
 
 if (parentPort === null) throw new Error("main.ts starts this thread")
@@ -10,12 +10,7 @@ const trunk = parentPort
 Effect.runFork(
   Server.serve({
     address: Address.unix("/loud"),
-    keys: {
-      serverName: "",
-      suites: [suiteNamed("NNpsk0")],
-      psks: [{ secret: new Secret(workerData as Uint8Array) }],
-      authorize: () => "this server accepts no public keys"
-    },
+    keys: { psks: [{ secret: new Secret(workerData as Uint8Array) }] },
     services: [
       MessageService.service(() => Effect.void, {
         reply: ({ text }) => Effect.succeed(Buffer.from(Buffer.from(text).toString().toUpperCase()))

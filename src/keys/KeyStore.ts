@@ -119,6 +119,19 @@ export class KeyStore extends Context.Tag("sealwire/keys/KeyStore")<KeyStore, Ke
     ) as Layer.Layer<KeyStore, ErrorOf<Stores>, ContextOf<Stores>>
 
   /**
+   * Creates a random key of this kind where the store has none.
+   *
+   * @example
+   * KeyStore.layerFile("./sealwire.key").pipe(KeyStore.creating(SharedKey))
+   */
+  static readonly creating =
+    (kind: KeyKind<unknown>) =>
+    <E, R>(
+      store: Layer.Layer<KeyStore, E, R>
+    ): Layer.Layer<KeyStore, E | Exclude<KeyCreateError, KeyExists>, R> =>
+      Layer.tap(store, (context) => Context.get(context, KeyStore).createIfMissing(kind))
+
+  /**
    * The location that a reference names: `./aes_key.bin`, `file:./aes_key.bin`,
    * `env:SEALWIRE_KEY`, `exec:pass show key`.
    */

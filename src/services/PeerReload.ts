@@ -48,7 +48,7 @@ export interface Options {
  *
  * @example
  * const peers = yield* PeerReload.follow("./authorized_peers", ruleOptions(), { on: Effect.log })
- * yield* Server.serve({ peers, keys: { authorize: peers.authorize, ...keys }, ...options })
+ * yield* Server.listen({ peers, keys: Server.identity(peers), ...options })
  */
 export const follow = (
   file: string,

@@ -87,7 +87,7 @@ export const notListed = "its key is not in authorized_peers"
  *
  * @example
  * const peers = yield* PeerSessions.make(new PeerList(authorized))
- * yield* Server.serve({ peers, keys: { authorize: peers.authorize, ...keys }, ...options })
+ * yield* Server.listen({ peers, keys: Server.identity(peers), ...options })
  * peers.replace(new PeerList(changed))
  */
 export class PeerSessions {
