@@ -227,14 +227,8 @@ export const channel = room("channel", [
         ""
       ],
       ["  if (rejection !== undefined) return rejection\n", "", { tests: ["channel/responsive"] }],
-      [
-        '  let client = authorize(suite, state, keys, address)\n  if (typeof client === "string") return client\n',
-        "  let client = authorize(suite, state, keys, address)\n"
-      ],
-      [
-        '    client = authorize(suite, state, keys, address)\n    if (typeof client === "string") return client\n',
-        "    client = authorize(suite, state, keys, address)\n"
-      ],
+      ["    if (error !== undefined) return error\n  }\n  const length3", "  }\n  const length3"],
+      ["      if (refused !== undefined) return refused\n", ""],
       [
         "if (length3 === undefined && validFirstMessages.isNew(frame)) markResponsive()",
         "if (length3 === undefined) markResponsive()",
@@ -247,8 +241,8 @@ export const channel = room("channel", [
       ],
       ["    markResponsive()\n  }", "  }", { tests: ["channel/responsive"] }],
       [
-        "client?.name ?? sharedKeyName",
-        "sharedKeyName ?? client?.name",
+        "authorization.client?.name ?? sharedKeyName",
+        "sharedKeyName ?? authorization.client?.name",
         { tests: ["channel/rotation"] }
       ],
       [
@@ -257,27 +251,12 @@ export const channel = room("channel", [
         { tests: ["channel/rotation", "channel/handshake"] }
       ],
       [
-        "wanted !== undefined && name === wanted",
-        "name === wanted || wanted !== undefined",
-        { tests: ["channel/rotation"] }
-      ],
-      [
         '!== length)\n    return "a handshake frame of the wrong length"',
         '< 0)\n    return "a handshake frame of the wrong length"'
       ],
       [
         'return payload.length === 0 ? undefined : "a handshake payload that is not empty"',
         "return undefined"
-      ],
-      [
-        "return suite.hasSharedKey ? client : `it needs",
-        "return true ? client : `it needs",
-        { tests: ["channel/rotation"] }
-      ],
-      [
-        "  if (!keys.psks?.some(({ name }) => name === sharedKey))\n",
-        "  if (false)\n",
-        { tests: ["channel/rotation"] }
       ],
       [
         "    : [suite.hasIdentities ? identities[0] : undefined]",
@@ -290,6 +269,28 @@ export const channel = room("channel", [
         "",
         { tests: ["channel/clientKeys", "channel/handshake"] }
       ]
+    ]
+  },
+  {
+    file: "Authorization.ts",
+    tests: ["channel/rotation", "services/serverLayer"],
+    mutants: [
+      ["wanted !== undefined && name === wanted", "name === wanted || wanted !== undefined"],
+      ["if (!this.#suite.hasSharedKey) return", "if (false) return"],
+      ["if (!this.#keys.psks?.some(({ name }) => name === sharedKey))", "if (false)"],
+      ["this.#used === undefined || this.#used.name === sharedKey", "true"],
+      ['lookUp.result ?? "its look-up gave no result"', '{ name: "anybody" }'],
+      ["this.client ?? authorize(", "authorize("]
+    ]
+  },
+  {
+    file: "HandshakeDriver.ts",
+    tests: ["services/serverLayer"],
+    mutants: [
+      ["    this.#cancelLookUp()\n", ""],
+      ["        if (this.#isDone) return\n        if (Exit", "        if (Exit"],
+      ["    this.#flow.pause()\n", ""],
+      ["        this.#flow.resume()\n", ""]
     ]
   },
   {

@@ -45,7 +45,7 @@ export const services = room("services", [
       ["    this.#waitingFor = fiber\n    this.#pause()\n", "    this.#waitingFor = fiber\n"],
       ["if (this.#isDraining && isBetween)", "if (this.#isDraining)"],
       ['if (!isBetween) return this.#tampered("FIN inside a message")', ""],
-      ["this.#count(batch.slice(0, refused.value.handled ?? 0))", ""],
+      ["this.#count(batch.slice(0, handled))", ""],
       ["if (peerSession !== undefined) spendBytes(peerSession, this.#decoder.held)", ""],
       ["Effect.suspend(() => this.#handle(batch))", "this.#handle(batch)"],
       ["while (!this.#isOver && !this.#isBlocked &&", "while (!this.#isOver &&"]
