@@ -168,7 +168,7 @@ export const inbox = room("services/inbox", [
     mutants: [
       ["`${dev}-${ino}`", "`${dev}`"],
       ["identityAt(this.path + suffix) !== identity", "false"],
-      ['if (identityAt(this.#given, statSync) !== this.#identity) throw moved("")', ""],
+      ['if (identityAt(this.given, statSync) !== this.#identity) throw moved("")', ""],
       ["(stats.mode & 0o077n) !== 0n", "(stats.mode & 0o007n) !== 0n"],
       ["if (!stats.isFile())", "if (false)"]
     ]

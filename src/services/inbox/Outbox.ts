@@ -11,7 +11,6 @@ import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { makeId } from "../messages/MessageFrame.ts"
 import { OutboxFailed, type OutboxElsewhere } from "./OutboxErrors.ts"
 import { outboxFailed, OutboxTable, type Destination, type PendingMessage } from "./OutboxTable.ts"
-import * as SqlInbox from "./SqlInbox.ts"
 import { importOptional } from "./importOptional.ts"
 
 export type { Destination } from "./OutboxTable.ts"
@@ -41,7 +40,7 @@ export const open = (
   Effect.gen(function* () {
     const sqlite = yield* importOptional(file, () => import("./SqliteFile.ts"))
     const connection = yield* sqlite.open(file)
-    const store = yield* SqlInbox.make(sqlite.dialect, connection.runSingle)
+    const store = yield* sqlite.makeStore(connection)
     const table = new OutboxTable(file, connection, store)
     return new Outbox({ file, bytes, table, tryLock: sqlite.tryLock(`${file}.turn`) })
   }).pipe(Effect.mapError(outboxFailed(file)))

@@ -144,22 +144,33 @@ export const bytesOf = (value: unknown): Uint8Array =>
   // SUBSTR of an empty value is NULL in SQLite.
   value instanceof ArrayBuffer ? new Uint8Array(value) : ((value ?? new Uint8Array()) as Uint8Array)
 
-export const make = (dialect: Dialect, run: Run): Effect.Effect<MessageStore, never, Scope.Scope> =>
+/**
+ * Makes the store of a database. `requireRoom` runs before a transaction that stores this many bytes
+ * of text.
+ */
+export const make = (
+  dialect: Dialect,
+  run: Run,
+  requireRoom: (bytes: number) => Effect.Effect<void, InboxRefused> = () => Effect.void
+): Effect.Effect<MessageStore, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { now } = dialect
     const insert = insertStatement(dialect)
     const commit = yield* GroupCommit.make((rows: ReadonlyArray<NewRow>) =>
-      Effect.asVoid(
-        run(
-          insert(rows.length),
-          rows.flatMap(({ peer, id, name, receivedAt, size, text }) => [
-            peer,
-            id,
-            name,
-            receivedAt,
-            size,
-            text
-          ])
+      Effect.zipRight(
+        requireRoom(rows.reduce((sum, { size }) => sum + size, 0)),
+        Effect.asVoid(
+          run(
+            insert(rows.length),
+            rows.flatMap(({ peer, id, name, receivedAt, size, text }) => [
+              peer,
+              id,
+              name,
+              receivedAt,
+              size,
+              text
+            ])
+          )
         )
       )
     )

@@ -1,12 +1,17 @@
 // The SQLite file of an inbox or outbox: opening, transactions, the lock. INBOX.md.
+import { statfsSync, statSync } from "node:fs"
+import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import Database from "libsql"
+import { shown } from "../../bytes/excerpt.ts"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as SqlInbox from "./SqlInbox.ts"
-import { Rejected, SqliteNames } from "./SqliteNames.ts"
+import { checking, codeOf, full, isFull, isLocked, reasonOf, refused } from "./SqliteErrors.ts"
+import { SqliteNames } from "./SqliteNames.ts"
+import type { MessageStore } from "./StoredMessage.ts"
 
 export const dialect: SqlInbox.Dialect = {
   placeholder: () => "?",
@@ -16,6 +21,27 @@ export const dialect: SqlInbox.Dialect = {
   now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
   // SQLite has one writer at a time.
   skipLocked: ""
+}
+
+/**
+ * Returns the store of an inbox or outbox in an open file. With little space on its disk it leases
+ * and acknowledges single messages, for which the log needs least.
+ */
+export const makeStore = (
+  connection: Connection
+): Effect.Effect<MessageStore, never, Scope.Scope> => {
+  const { runSingle, requireRoom, isLow } = connection
+  return Effect.map(SqlInbox.make(dialect, runSingle, requireRoom), (store) => ({
+    ...store,
+    lease: (request) =>
+      Effect.flatMap(isLow, (low) => store.lease(low ? { ...request, count: 1 } : request)),
+    acknowledge: (sequences) =>
+      Effect.flatMap(isLow, (low) =>
+        low
+          ? Effect.forEach(sequences, (one) => store.acknowledge([one]), { discard: true })
+          : store.acknowledge(sequences)
+      )
+  }))
 }
 
 /**
@@ -82,12 +108,67 @@ export class Connection {
         )
       )
     }).pipe(Effect.uninterruptible, this.#mutex.withPermits(1))
-    return Effect.retry(attempt, { while: isLocked, schedule: lockRetries })
+    const complete = Effect.retry(attempt, { while: isLocked, schedule: lockRetries })
+    // A log that is moved into the file is used again from its beginning, and while there is space
+    // to move it, a full disk can be emptied.
+    return Effect.suspend(() =>
+      this.#missingBytes(0) > 0 ? Effect.zipRight(this.#moveLog, complete) : complete
+    ).pipe(Effect.catchIf(isFull, () => Effect.fail(this.#fullDisk(0))))
   }
 
   /** Runs one statement as its own transaction. */
   readonly runSingle: SqlInbox.Run = (statement, parameters) =>
     this.transaction((run) => run(statement, parameters))
+
+  /**
+   * Fails if a transaction of this many bytes could fill the disk: what consumers need to empty the
+   * file again is left, which is the space to move the log into the file, and `spareBytes`.
+   */
+  readonly requireRoom = (bytes: number): Effect.Effect<void, InboxRefused> =>
+    Effect.suspend(() => {
+      if (this.#missingBytes(bytes) <= 0) return Effect.void
+      return Effect.flatMap(this.#moveLog, (isMoved) =>
+        this.#missingBytes(bytes) - (isMoved ? this.#logBytes : 0) <= 0
+          ? Effect.void
+          : this.#fullDisk(bytes)
+      )
+    })
+
+  /** True if a lease of many messages could fill the disk. */
+  readonly isLow: Effect.Effect<boolean> = Effect.sync(
+    () => this.#missingBytes(limits.leaseBytes) > 0
+  )
+
+  /** Moves the log into the file; false if that was not possible, or not all of it. */
+  get #moveLog(): Effect.Effect<boolean> {
+    return this.runOutsideTransaction("PRAGMA wal_checkpoint(RESTART)").pipe(
+      Effect.map(([row]) => row !== undefined && row.busy === 0),
+      Effect.orElseSucceed(() => false)
+    )
+  }
+
+  get #logBytes(): number {
+    return statSync(`${this.#names.path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  }
+
+  /** The space that the disk lacks for a transaction of this many bytes; 0 if nobody can tell. */
+  #missingBytes(bytes: number): number {
+    try {
+      const { bavail, bsize } = statfsSync(path.dirname(this.#names.path))
+      // Once in the log and once in the file, and as much again in the log when they are leased.
+      return this.#logBytes + 3 * bytes + limits.spareBytes - bavail * bsize
+    } catch {
+      return 0
+    }
+  }
+
+  #fullDisk(bytes: number): InboxRefused {
+    const kibibytes = Math.max(1, Math.ceil(this.#missingBytes(bytes) / 1024))
+    return new InboxRefused({
+      reason: `${full}: free ${kibibytes.toLocaleString("en-US")} KiB on the disk of ${shown(this.#names.given)}`,
+      retry: true
+    })
+  }
 
   /** Fails if the file has lost its name: nobody would find a message that is stored in it. */
   get #checkNames(): Effect.Effect<void, InboxRefused> {
@@ -100,13 +181,11 @@ export class Connection {
   }
 
   /** Runs a statement that is not allowed in a transaction. */
-  runOutsideTransaction(statement: string): Effect.Effect<unknown, InboxRefused> {
-    return this.#mutex.withPermits(1)(this.#run(statement))
-  }
-
-  #run(statement: string): Effect.Effect<unknown, InboxRefused> {
-    return Effect.suspend(() =>
-      this.#session === undefined ? Effect.void : this.#session.run(statement)
+  runOutsideTransaction(statement: string): ReturnType<SqlInbox.Run> {
+    return this.#mutex.withPermits(1)(
+      Effect.suspend(() =>
+        this.#session === undefined ? Effect.succeed([]) : this.#session.run(statement)
+      )
     )
   }
 
@@ -120,20 +199,6 @@ export class Connection {
     })
   }
 }
-
-const checking = (check: () => void): Effect.Effect<void, InboxRefused> =>
-  Effect.try({
-    try: check,
-    catch: (cause) =>
-      new InboxRefused({
-        reason:
-          cause instanceof Rejected
-            ? cause.message
-            : `its file cannot be found again (${codeOf(cause)}); check its directories with ls -l`,
-        retry: true,
-        isGone: cause instanceof Rejected
-      })
-  })
 
 /**
  * Takes a lock for the rest of the scope; returns false when another process holds it. The kernel
@@ -239,49 +304,3 @@ const openNames = (file: string, create: boolean): Effect.Effect<SqliteNames, In
       })
     }
   })
-
-const codeOf = (cause: unknown): string => {
-  const { code } = (cause ?? {}) as { readonly code?: unknown }
-  return typeof code === "string" ? code : "unknown error"
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: "its directory does not exist",
-  ENOTDIR: "its path leads through a file that is not a directory",
-  EISDIR: "it is a directory",
-  ENXIO: "it is not a regular file",
-  ELOOP: "its path has too many symbolic links",
-  EACCES: "permission denied: this user may not write it",
-  EROFS: "its file system is read-only",
-  ENOSPC: "the disk is full",
-  ENAMETOOLONG: "its name is too long for the files beside it, such as FILE-journal",
-  SQLITE_NOTADB: "it is not a SQLite database",
-  SQLITE_READONLY: "permission denied: this user may not write it",
-  SQLITE_CORRUPT: "the database file is damaged"
-}
-
-const reasonOf = (cause: unknown): string =>
-  cause instanceof Rejected ? cause.message : (reasons[codeOf(cause)] ?? codeOf(cause))
-
-const locked = "another process has locked the file"
-const isLocked = (error: unknown): boolean =>
-  error instanceof InboxRefused && error.reason.startsWith(locked)
-
-/** Errors that another attempt may not meet. */
-const transient: ReadonlyArray<readonly [code: string, reason: string]> = [
-  ["SQLITE_FULL", "the disk is full"],
-  ["SQLITE_BUSY", locked],
-  ["SQLITE_IOERR", "writing to the disk failed"],
-  ["SQLITE_CANTOPEN", "opening the file failed"],
-  ["SQLITE_NOMEM", "out of memory"]
-]
-
-/** Returns the error of an operation that failed with a code of SQLite. */
-export const refused = (code: string): InboxRefused => {
-  const found = transient.find(([begin]) => code.startsWith(begin))
-  if (found === undefined) return new InboxRefused({ reason: reasons[code] ?? code, retry: false })
-  return new InboxRefused({
-    reason: found[0] === code ? found[1] : `${found[1]} (${code})`,
-    retry: true
-  })
-}

@@ -28,12 +28,13 @@ const moved = (suffix: string): Rejected =>
 export class SqliteNames {
   /** The path without symbolic links, which SQLite must open: a link can lead elsewhere later. */
   readonly path: string
-  readonly #given: string
+  /** The path as it was given. */
+  readonly given: string
   readonly #identity: string
   #companions: ReadonlyArray<readonly [suffix: string, identity: string | undefined]> | undefined
 
   private constructor(given: string, path: string, identity: string) {
-    this.#given = given
+    this.given = given
     this.path = path
     this.#identity = identity
   }
@@ -77,7 +78,7 @@ export class SqliteNames {
   verify(): void {
     for (const [suffix, identity] of [["", this.#identity] as const, ...(this.#companions ?? [])])
       if (identityAt(this.path + suffix) !== identity) throw moved(suffix)
-    if (identityAt(this.#given, statSync) !== this.#identity) throw moved("")
+    if (identityAt(this.given, statSync) !== this.#identity) throw moved("")
   }
 }
 

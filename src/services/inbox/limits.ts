@@ -20,6 +20,8 @@ export const limits = {
    */
   lockTimeoutMillis: 5000,
   lockRetryInterval: "20 millis",
+  /** Bytes of a disk that messages never take: a consumer needs them to acknowledge others. */
+  spareBytes: 128 * 1024,
   /** Timeout of a connection attempt to PostgreSQL. */
   connectMillis: 5000,
   /** Timeout of a statement in PostgreSQL. */
