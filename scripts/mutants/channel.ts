@@ -285,7 +285,7 @@ export const channel = room("channel", [
   },
   {
     file: "HandshakeDriver.ts",
-    tests: ["services/serverLayer"],
+    tests: ["channel/handshakeDriver"],
     mutants: [
       ["    this.#cancelLookUp()\n", ""],
       ["        if (this.#isDone) return\n        if (Exit", "        if (Exit"],

@@ -45,6 +45,8 @@ export class HandshakeDriver<A> {
   #isDone = false
   /** Interrupts the look-up that the handshake waits for. */
   #cancelLookUp = () => {}
+  /** The bytes that have arrived during a look-up; undefined while there is none. */
+  #held: Uint8Array | undefined
   /** True once a byte has arrived. */
   hasReceived = false
 
@@ -80,6 +82,10 @@ export class HandshakeDriver<A> {
 
   /** Runs every step for which enough bytes have arrived. */
   #receive(chunk: Uint8Array): void {
+    if (this.#held !== undefined) {
+      this.#held = Buffer.concat([this.#held, chunk])
+      return
+    }
     let rest = chunk
     for (;;) {
       const part = rest.subarray(0, this.#input.length - this.#inputLength)
@@ -106,9 +112,9 @@ export class HandshakeDriver<A> {
     }
   }
 
-  /** Reads nothing until the look-up has its result. */
+  /** Reads no more until the look-up has its result; what was read already is held. */
   #lookUp(lookUp: LookUp<unknown>, unread: Uint8Array): void {
-    const rest = Uint8Array.from(unread)
+    this.#held = Uint8Array.from(unread)
     this.#input = new Uint8Array(0)
     this.#inputLength = 0
     this.#flow.pause()
@@ -117,8 +123,10 @@ export class HandshakeDriver<A> {
         if (this.#isDone) return
         if (Exit.isFailure(exit)) return this.#die(Cause.squash(exit.cause))
         lookUp.result = exit.value
+        const held = this.#held ?? new Uint8Array(0)
+        this.#held = undefined
         this.#flow.resume()
-        this.#receive(rest)
+        this.#receive(held)
       }
     })
   }
@@ -130,7 +138,7 @@ export class HandshakeDriver<A> {
   }
 
   #finish(result: A | string, unread: Uint8Array): void {
-    this.#isDone = true
+    this.cancel()
     this.#flow.stop(unread)
     this.#outcome.done(result)
   }

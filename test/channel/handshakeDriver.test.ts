@@ -1,17 +1,22 @@
 // HandshakeDriver: each step gets exactly the bytes that it asked for, however they arrive, and the
 // rest stays in the flow.
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
-import { HandshakeDriver, type Steps } from "../../src/channel/HandshakeDriver.ts"
+import * as FiberId from "effect/FiberId"
+import { HandshakeDriver, LookUp, type Steps } from "../../src/channel/HandshakeDriver.ts"
 import type { Flow, FlowListener } from "../../src/transports/Connection.ts"
 
 /** A flow of the test, and what the driver did with it. */
 const rig = (steps: () => Steps<string>) => {
   let listener: FlowListener | undefined
-  const seen = { outcome: [] as Array<string>, unread: "" }
+  const seen = { outcome: [] as Array<string>, unread: "", paused: [] as Array<boolean> }
   const flow = {
     start: (given: FlowListener) => (listener = given),
-    stop: (unread: Uint8Array) => (seen.unread = Buffer.from(unread).toString())
+    stop: (unread: Uint8Array) => (seen.unread = Buffer.from(unread).toString()),
+    pause: () => seen.paused.push(true),
+    resume: () => seen.paused.push(false)
   } as unknown as Flow
   const driver = new HandshakeDriver<string>(flow, steps(), {
     done: (result) => void seen.outcome.push(`done: ${result}`),
@@ -67,5 +72,73 @@ describe("the steps of a handshake", () => {
     listener().bytes(Buffer.from("x"))
     listener().lost("ECONNRESET")
     expect(seen.outcome).toEqual(["defect: Error: a bug"])
+  })
+})
+
+describe("a look-up of a handshake", () => {
+  /** Steps that look up a name between two reads. */
+  const rigWith = (effect: Effect.Effect<string>) =>
+    rig(function* () {
+      const first = Buffer.from(yield 2).toString()
+      const lookUp = new LookUp(effect)
+      yield lookUp
+      const second = Buffer.from(yield 2).toString()
+      return `${first}|${lookUp.result}|${second}`
+    })
+  const answer = () => Deferred.unsafeMake<string>(FiberId.none)
+
+  it("holds every byte that arrives during it, in order", () =>
+    FastCheck.assert(
+      FastCheck.asyncProperty(
+        FastCheck.integer({ min: 2, max: 7 }),
+        FastCheck.integer({ min: 1, max: 3 }),
+        async (before, cut) => {
+          const found = answer()
+          const { seen, listener } = rigWith(Deferred.await(found))
+          const bytes = Buffer.from("abcd-rest")
+          listener().bytes(bytes.subarray(0, before))
+          // Chunks that were read before the pause are still delivered.
+          for (let at = before; at < bytes.length; at += cut)
+            listener().bytes(bytes.subarray(at, at + cut))
+          expect([seen.outcome, seen.paused]).toEqual([[], [true]])
+          Deferred.unsafeDone(found, Effect.succeed("alice"))
+          await new Promise((done) => setImmediate(done))
+          expect(seen).toEqual({
+            outcome: ["done: ab|alice|cd"],
+            unread: "-rest",
+            paused: [true, false]
+          })
+        }
+      )
+    ))
+
+  it("that has its result at once needs no wait", () => {
+    const { seen, listener } = rigWith(Effect.succeed("alice"))
+    listener().bytes(Buffer.from("abcd"))
+    expect(seen.outcome).toEqual(["done: ab|alice|cd"])
+  })
+
+  it("that dies is a defect", () => {
+    const { seen, listener } = rigWith(Effect.die("a bug"))
+    listener().bytes(Buffer.from("ab"))
+    expect(seen.outcome).toEqual(["defect: a bug"])
+  })
+
+  it.each(["lost", "canceled"])("is interrupted when the connection is %s", async (how) => {
+    let interrupted = 0
+    const found = answer()
+    const { seen, driver, listener } = rigWith(
+      Effect.onInterrupt(Deferred.await(found), () => Effect.sync(() => interrupted++))
+    )
+    listener().bytes(Buffer.from("ab"))
+    if (how === "lost") listener().lost("ECONNRESET")
+    else driver.cancel()
+    await new Promise((done) => setTimeout(done, 5))
+    Deferred.unsafeDone(found, Effect.succeed("alice"))
+    await new Promise((done) => setTimeout(done, 5))
+    expect([interrupted, seen.outcome]).toEqual([
+      1,
+      how === "lost" ? ["done: it closed the connection"] : []
+    ])
   })
 })
