@@ -1,4 +1,5 @@
 import * as Data from "effect/Data"
+import * as Predicate from "effect/Predicate"
 import { shown } from "../bytes/excerpt.ts"
 import { descriptionOf, type HandshakeFailure } from "./HandshakeFailure.ts"
 
@@ -121,3 +122,12 @@ export type ChannelError =
   | ChannelRefused
   | NotOffered
   | PeerDead
+
+const vanished: ReadonlySet<unknown> = new Set(["StreamTruncated", "PeerDead", "ConnectionLost"])
+
+/**
+ * True for the error of a peer that has vanished: its connection is lost, or it no longer responds.
+ * On a server that is no fault, and is logged for debugging only.
+ */
+export const isVanished = (error: unknown): boolean =>
+  Predicate.hasProperty(error, "_tag") && vanished.has(error._tag)

@@ -47,7 +47,10 @@ export const limits = {
   rememberedFirstMessages: 8192,
   /** Connections without READY, per server. */
   halfOpen: 1024,
-  /** Connections without READY from one source: an IPv4 address or an IPv6 /64. */
+  /**
+   * Connections without READY from one source: an IPv4 address or an IPv6 /64. Clients of a Unix
+   * socket have no source.
+   */
   halfOpenPerSource: 64,
   /** Decrypted bytes that the program has not read, above which the socket is not read. */
   unreadBytes: 256 * 1024,

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { isVanished } from "../channel/ChannelErrors.ts"
 import { metrics as inboxMetrics } from "../services/inbox/metrics.ts"
 import { metrics as serverMetrics } from "../services/Metrics.ts"
 import { InboxMessages } from "../services/inbox/Inbox.ts"
@@ -124,7 +125,10 @@ export const layerInbox: Layer.Layer<never, never, InboxMessages> = Layer.scoped
   })
 )
 
-/** An `on` handler for `Server.serve` that logs each event with its fields. */
+/**
+ * An `on` handler for `Server.serve` that logs each event with its fields. Peers that have vanished
+ * are logged at Debug.
+ */
 export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$match({
   Listening: ({ address }) => Effect.logInfo(`listening on ${Address.format(address)}`),
   Stopping: () => Effect.logInfo("stopping"),
@@ -133,7 +137,9 @@ export const logged: (event: ServerEvent) => Effect.Effect<void> = ServerEvent.$
   SessionEnded: ({ sender: { peer, from }, service, counted, error }) =>
     (error === undefined
       ? Effect.logInfo("session ended")
-      : Effect.logWarning(`session ended: ${namelessOf(error) ?? error.message}`)
+      : (isVanished(error) ? Effect.logDebug : Effect.logWarning)(
+          `session ended: ${namelessOf(error) ?? error.message}`
+        )
     ).pipe(Effect.annotateLogs({ peer, from, service, ...counted })),
   ConnectionRefused: ({ from, reason, isSilent }) =>
     Effect.annotateLogs(

@@ -1,12 +1,16 @@
 // A SocketServer of @effect/platform over the channel: handlers get sockets of authenticated peers.
-import type { Socket } from "@effect/platform/Socket"
+import * as Socket from "@effect/platform/Socket"
 import * as SocketServer from "@effect/platform/SocketServer"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
+import { isVanished } from "../channel/ChannelErrors.ts"
 import type { ServerKeys } from "../channel/HandshakeKeys.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
@@ -49,7 +53,8 @@ type Shape = Context.Tag.Service<typeof SocketServer.SocketServer>
  * - Of several concurrent runs the latest gets new connections; after its end the one before it
  *   does.
  * - `peerOf(socket)` returns the peer of a socket.
- * - A handler that fails is logged, and its connection is reset; the others go on. When `run` is
+ * - A handler that fails is logged, at Debug if its peer has vanished, and its connection is reset;
+ *   the others go on. When `run` is
  *   interrupted, its handlers are interrupted too, and their channels close with GoingAway.
  * - One peer has at most `peerConnections` connections; further ones are closed as Refused.
  * - A stalled peer delays neither the other peers nor the end of the server.
@@ -113,7 +118,7 @@ export const make = ({
 
     return SocketServer.SocketServer.of({
       address: addressOf(listener.address),
-      run: <R, E, A>(handler: (socket: Socket) => Effect.Effect<A, E, R>) =>
+      run: <R, E, A>(handler: (socket: Socket.Socket) => Effect.Effect<A, E, R>) =>
         Effect.gen(function* () {
           const context = yield* Effect.context<R>()
           const stopped = yield* Deferred.make<void>()
@@ -133,10 +138,7 @@ export const make = ({
                 Effect.zipRight(Deferred.await(stopped), channel.setCloseReason("GoingAway"))
               ),
               Effect.catchAllCause((cause) =>
-                Effect.zipRight(
-                  connection.abort,
-                  Effect.logError(`the handler of ${channel.peer} failed`, cause)
-                )
+                Effect.zipRight(connection.abort, logFailure(channel.peer, cause))
               )
             )
           serve = current
@@ -174,6 +176,17 @@ export const layer = (
   options: Options
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError, Transport> =>
   Layer.scoped(SocketServer.SocketServer, make(options))
+
+/** Logs the failure of a handler: for debugging only if its peer has vanished. */
+const logFailure = (peer: string, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  const isPeers =
+    Option.isNone(Cause.keepDefects(cause)) &&
+    Chunk.every(
+      Cause.failures(cause),
+      (error) => Socket.isSocketError(error) && isVanished(error.cause)
+    )
+  return (isPeers ? Effect.logDebug : Effect.logError)(`the handler of ${peer} failed`, cause)
+}
 
 /** Starts the peer's session. Its connection is reset when the peer is removed from the list. */
 const enterSession = (

@@ -7,7 +7,12 @@ import * as FiberRef from "effect/FiberRef"
 import * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import { AdmissionControl, sourceOf, type AdmittedConnection } from "./AdmissionControl.ts"
+import {
+  AdmissionControl,
+  limitedSourceOf,
+  sourceOf,
+  type AdmittedConnection
+} from "./AdmissionControl.ts"
 import {
   closeWithScope,
   connectionOf,
@@ -84,8 +89,8 @@ export interface ListenOptions {
   readonly halfOpenPerSource?: number
 }
 
-/** The peers that `Repeats` does not tell apart. */
-const others = "other addresses"
+/** The group of all evictions of a listener. */
+const listened = "listener"
 
 /** Runs the handler for each connection of a listener. All transports share it. */
 export interface Acceptor {
@@ -107,16 +112,16 @@ interface Listening {
 class Incoming implements Accepted, AdmittedConnection {
   readonly #listening: Listening
   readonly flow: StreamFlow
-  readonly source: string
+  readonly source: string | undefined
   responsive = false
   /** Ends the part of the handler that has no fiber. */
   cancel: () => void = ignore
   fiber: Fiber.RuntimeFiber<void> | undefined
 
-  constructor(listening: Listening, wire: Wire, source: string) {
+  constructor(listening: Listening, wire: Wire) {
     this.#listening = listening
     this.flow = new StreamFlow(wire)
-    this.source = source
+    this.source = limitedSourceOf(wire.peer)
   }
 
   get peer(): string {
@@ -229,24 +234,24 @@ export const acceptor = <R>(
       if (!isOpen && admission.size === 0) Deferred.unsafeDone(empty, Effect.void)
     }
 
-    const warnOf = (peer: string, count: number) =>
-      void run(
-        Effect.logWarning(
-          `${peer}: ${count === 1 ? "connection" : `${count.toLocaleString("en-US")} more connections`} reset: too many unauthenticated connections`
-        )
-      )
+    const warn = (text: string) =>
+      void run(Effect.logWarning(`${text}: too many unauthenticated connections`))
+    // One group: under a flood from many sources a line for each would be a flood of its own.
     const evictions = new Repeats<string>({
       timers: yield* Timers.current,
-      onRepeated: (peer, count) => warnOf(peer === others ? peer : sourceOf(peer), count),
-      other: () => others
+      onRepeated: (peer, count) =>
+        warn(
+          `${count.toLocaleString("en-US")} more ${count === 1 ? "connection" : "connections"} reset, the last from ${sourceOf(peer)}`
+        ),
+      other: (peer) => peer
     })
 
     const evict = (incoming: Incoming) => {
-      const { peer, source, fiber } = incoming
+      const { peer, fiber } = incoming
       incoming.flow.reset()
       incoming.cancel()
-      const first = evictions.add(source, peer)
-      if (first !== undefined) warnOf(first, 1)
+      const isFirst = evictions.add(listened, peer) !== undefined
+      if (isFirst) warn(`${peer}: connection reset`)
       // A fiber for each would cost a flooded server more than the eviction itself.
       else if (logsDebug)
         run(Effect.logDebug(`${peer}: connection reset: too many unauthenticated connections`))
@@ -283,7 +288,7 @@ export const acceptor = <R>(
 
     const accept = (wire: Wire) => {
       if (!isOpen) return wire.reset()
-      const incoming = new Incoming(listening, wire, sourceOf(wire.peer))
+      const incoming = new Incoming(listening, wire)
       const evicted = admission.admit(incoming)
       if (evicted !== undefined) evict(evicted)
       if (evicted === incoming) return

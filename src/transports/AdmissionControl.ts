@@ -1,7 +1,10 @@
 /** A connection that AdmissionControl keeps count of. */
 export interface AdmittedConnection {
-  /** The group of addresses that the peer belongs to, from `sourceOf`. */
-  readonly source: string
+  /**
+   * The group of addresses that the peer belongs to, from `sourceOf`; undefined where addresses do
+   * not tell peers apart, so that no limit per source holds.
+   */
+  readonly source: string | undefined
   /**
    * The peer has sent a valid first message: in the channel a handshake message, in the classic
    * system a byte.
@@ -55,7 +58,8 @@ export class AdmissionControl<C extends AdmittedConnection> {
    */
   admit(connection: C): C | undefined {
     const { connections, halfOpen, halfOpenPerSource } = this.#limits
-    const sameSource = this.#halfOpenBySource.get(connection.source)
+    const { source } = connection
+    const sameSource = source === undefined ? undefined : this.#halfOpenBySource.get(source)
     let evicted: C | undefined
     if (sameSource !== undefined && sameSource.size >= halfOpenPerSource)
       evicted = firstToEvict(sameSource)
@@ -64,8 +68,11 @@ export class AdmissionControl<C extends AdmittedConnection> {
     if (evicted === connection) return connection
     if (evicted !== undefined) this.remove(evicted)
     this.#halfOpen.add(connection)
-    const group = this.#halfOpenBySource.get(connection.source) ?? new Set()
-    this.#halfOpenBySource.set(connection.source, group.add(connection))
+    if (source !== undefined)
+      this.#halfOpenBySource.set(
+        source,
+        (this.#halfOpenBySource.get(source) ?? new Set()).add(connection)
+      )
     return evicted
   }
 
@@ -80,9 +87,11 @@ export class AdmissionControl<C extends AdmittedConnection> {
   remove(connection: C): void {
     this.#authenticated.delete(connection)
     this.#halfOpen.delete(connection)
-    const group = this.#halfOpenBySource.get(connection.source)
+    const { source } = connection
+    if (source === undefined) return
+    const group = this.#halfOpenBySource.get(source)
     group?.delete(connection)
-    if (group?.size === 0) this.#halfOpenBySource.delete(connection.source)
+    if (group?.size === 0) this.#halfOpenBySource.delete(source)
   }
 }
 
@@ -95,6 +104,13 @@ const firstToEvict = <C extends AdmittedConnection>(connections: ReadonlySet<C>)
   }
   return oldest
 }
+
+/**
+ * Returns the source that the limit of unauthenticated connections holds for; undefined for a Unix
+ * socket: its clients have one address, and one of them must not evict the others.
+ */
+export const limitedSourceOf = (peer: string): string | undefined =>
+  peer.startsWith("unix:") ? undefined : sourceOf(peer)
 
 /**
  * Returns the source of an address: the IPv4 address, or the IPv6 /64. All peers of a Unix socket

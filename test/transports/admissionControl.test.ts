@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import {
   AdmissionControl,
+  limitedSourceOf,
   sourceOf,
   type AdmissionLimits,
   type AdmittedConnection
@@ -29,7 +30,7 @@ class Model {
     const { connections, halfOpen: most, halfOpenPerSource } = this.#limits
     const full = halfOpen.length >= most || this.entries.length >= connections
     const evicted =
-      sameSource.length >= halfOpenPerSource
+      added.source !== undefined && sameSource.length >= halfOpenPerSource
         ? first(sameSource)
         : full
           ? (first(halfOpen) ?? added)
@@ -87,7 +88,7 @@ describe("AdmissionControl", () => {
         if ("admit" in action) {
           const connection: TestConnection = {
             name: all.length,
-            source: `source ${action.admit}`,
+            source: action.admit === 4 ? undefined : `source ${action.admit}`,
             responsive: false
           }
           all.push(connection)
@@ -117,7 +118,7 @@ describe("AdmissionControl", () => {
         expect(admission.size).toBeLessThanOrEqual(limits.connections)
         const halfOpen = admission.admitted.filter((each) => !authenticated.has(each))
         expect(halfOpen.length).toBeLessThanOrEqual(limits.halfOpen)
-        for (const { source } of halfOpen)
+        for (const { source } of halfOpen.filter(({ source }) => source !== undefined))
           expect(halfOpen.filter((each) => each.source === source).length).toBeLessThanOrEqual(
             limits.halfOpenPerSource
           )
@@ -185,6 +186,13 @@ describe("AdmissionControl", () => {
     admission.remove(only)
     admission.markAuthenticated(only)
     expect(admission.size).toBe(0)
+  })
+})
+
+describe("limitedSourceOf", () => {
+  it("is the source of a network address, and nothing for a Unix socket", () => {
+    expect(limitedSourceOf("10.0.0.255:1")).toBe("10.0.0.255")
+    expect(limitedSourceOf("unix:/run/app.sock")).toBeUndefined()
   })
 })
 
