@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { Address, MessageService, Server, Transport } from "sealwire"
-import { mutualKeys } from "sealwire/testing"
+import { chaos, mutualKeys } from "sealwire/testing"
 import { report } from "./Reporter.ts"
 
 const alice = mutualKeys("alice")
@@ -101,4 +101,19 @@ it.scoped("an unauthorized client does not retry", () =>
     expect(result).toMatchObject({ _tag: "Left", left: { _tag: "HandshakeFailed" } })
     expect(handled).toEqual([])
   }).pipe(Effect.provide(Transport.layerMemory()))
+)
+
+it.effect.prop(
+  "on any network that loses up to three connections a success means that the server has the line",
+  { network: chaos({ cuts: 3, bytes: 2000, delay: 100 }) },
+  ({ network }) =>
+    Effect.gen(function* () {
+      const handled = yield* startServer
+      const { result } = yield* runReport
+      for (const [, text] of handled) expect(text).toBe(line)
+      if (Either.isRight(result)) expect(handled.length).toBeGreaterThan(0)
+      // A server that refuses a client closes its connection, so a loss may look like a refusal.
+      else expect(result.left).toMatchObject({ _tag: "HandshakeFailed", failure: "refused" })
+    }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory(network))),
+  { fastCheck: { numRuns: 20 } }
 )

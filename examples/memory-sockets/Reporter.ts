@@ -14,6 +14,7 @@ export const report = (options: DialOptions<never, never>, line: string) =>
     Effect.timeout("30 seconds"),
     Effect.retry({
       schedule: backoff,
-      while: ({ _tag }) => _tag !== "HandshakeFailed" && _tag !== "NotTaken"
+      while: (error) =>
+        error._tag === "HandshakeFailed" ? error.transient : error._tag !== "NotTaken"
     })
   )

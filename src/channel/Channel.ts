@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import type { HandshakeState } from "../noise/HandshakeState.ts"
 import type { Accepted, Begin, Handler } from "../transports/Acceptor.ts"
 import type { Connection } from "../transports/Connection.ts"
-import { asyncAtMost } from "../transports/Deadline.ts"
+import { asyncAtMost, releaseAtMost } from "../transports/Deadline.ts"
 import { Timers } from "../transports/Timers.ts"
 import { HandshakeFailed, type ChannelError } from "./ChannelErrors.ts"
 import { Control, type ChannelFlow, type ChannelItem, type ChannelListener } from "./ChannelItem.ts"
@@ -301,7 +301,6 @@ export const handler = <R>(
 
 const handshakeMillis = Duration.toMillis(limits.handshakeDeadline)
 const earliestRefusalMillis = limits.refusalQuantumMillis - limits.refusalMarginMillis
-const closeMillis = Duration.toMillis(limits.closeDeadline)
 
 /** Calls a function when the scope closes, after everything that is added later. */
 const finallyCall = (callback: (() => void) | undefined): Effect.Effect<void, never, Scope.Scope> =>
@@ -348,7 +347,7 @@ const channelOf = (
     channel,
     close: (exit) => {
       keepAlive.stop()
-      return Exit.isFailure(exit) ? Effect.void : close(state, timers)
+      return Exit.isFailure(exit) ? Effect.void : close(state)
     }
   }
 }
@@ -364,12 +363,5 @@ const closeWithScope = ({
  * Sends CLOSE and waits for the end of the peer's stream. A finalizer is uninterruptible, so a
  * timer ends the wait.
  */
-const close = (state: ChannelState, timers: Timers): Effect.Effect<void> =>
-  Effect.async((resume) => {
-    const done = () => {
-      cancel()
-      resume(Effect.void)
-    }
-    const cancel = timers.schedule(closeMillis, done)
-    state.close(done)
-  })
+const close = (state: ChannelState): Effect.Effect<void> =>
+  releaseAtMost(limits.closeDeadline, (done) => state.close(done))

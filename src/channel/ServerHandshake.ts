@@ -46,7 +46,8 @@ const handshakeMillis = Duration.toMillis(limits.handshakeDeadline)
  *     awaiting the first byte -> handshaking -> awaiting READY -> opened
  *          |                        |                |
  *          +------------------------+----------------+--> refused -> reset at the next multiple
- *                                                                    of `refusalQuantumMillis`
+ *                                                                    of `refusalQuantumMillis`, or
+ *                                                                    when the server drains
  */
 export class ServerHandshake {
   readonly #connection: Accepted
@@ -60,6 +61,8 @@ export class ServerHandshake {
   #isDecided = false
   #stopTimer: () => void
   #stopDraining: () => void = () => {}
+  /** Resets a refused connection, which waits for its moment. */
+  #reset: (() => void) | undefined
 
   constructor(
     connection: Accepted,
@@ -85,16 +88,22 @@ export class ServerHandshake {
     this.#driver = new HandshakeDriver(flow, respond(client, keys), {
       done: (result) =>
         typeof result === "string" ? this.#refuse(result) : this.#awaitReady(result),
-      defect: (cause) => this.#decide(() => listener.defect(cause))
+      defect: (cause) =>
+        this.#decide(() => {
+          this.#stopDraining()
+          listener.defect(cause)
+        })
     })
     this.#stopTimer = timers.schedule(firstByteMillis, () => this.#firstByteDue())
   }
 
   start(): void {
-    // An unauthenticated client has no work in progress for which a draining server must wait.
-    this.#stopDraining = this.#connection.onDraining(() =>
+    // An unauthenticated client has no work in progress for which a draining server must wait. All
+    // are reset at once, also those that are refused already: that tells nothing about keys.
+    this.#stopDraining = this.#connection.onDraining(() => {
       this.#refuse("this server is shutting down")
-    )
+      this.#reset?.()
+    })
     if (!this.#isDecided) this.#driver.start()
   }
 
@@ -102,6 +111,7 @@ export class ServerHandshake {
   cancel(): void {
     this.#decide(() => {})
     this.#stopTimer()
+    this.#stopDraining()
   }
 
   #firstByteDue(): void {
@@ -118,6 +128,7 @@ export class ServerHandshake {
     const state = new ChannelState(connection, session, options, (failed, opening) => {
       if (failed !== undefined) return this.#refuse(failed.reason)
       this.#decide(() => {
+        this.#stopDraining()
         connection.markAuthenticated()
         state.sendReady()
         this.#listener.opened({ session, state, opening })
@@ -135,10 +146,14 @@ export class ServerHandshake {
       const publicKey = this.#publicKey
       // The time of a refusal must not reveal its reason.
       const wait = limits.refusalQuantumMillis - (this.#elapsed % limits.refusalQuantumMillis)
-      this.#stopTimer = this.#timers.schedule(wait, () => {
+      this.#reset = () => {
+        this.#reset = undefined
+        this.#stopTimer()
+        this.#stopDraining()
         flow.reset()
         this.#listener.refused({ peer, reason, publicKey, isSilent })
-      })
+      }
+      this.#stopTimer = this.#timers.schedule(wait, this.#reset)
     })
   }
 
@@ -146,7 +161,6 @@ export class ServerHandshake {
     if (this.#isDecided) return
     this.#isDecided = true
     this.#stopTimer()
-    this.#stopDraining()
     this.#driver.cancel()
     act()
   }

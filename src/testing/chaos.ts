@@ -25,8 +25,11 @@ const chunkSizes = [Number.POSITIVE_INFINITY, 1000, 64, 7, 1]
  * case shrinks to the fewest resets and the largest chunks that still fail.
  *
  * @example
- * it.scoped.prop("survives", { chaos: chaos({ cuts: 3 }) }, ({ chaos }) =>
- *   Effect.provide(myProgram, Transport.layerMemory(chaos))
+ * it.effect.prop("survives", { network: chaos({ cuts: 3 }) }, ({ network }) =>
+ *   Effect.gen(function* () {
+ *     yield* Effect.forkScoped(Server.serve({ address, keys, services, on }))
+ *     yield* myProgram
+ *   }).pipe(Effect.scoped, Effect.provide(Transport.layerMemory(network)))
  * )
  */
 export const chaos = (limits: ChaosLimits = {}): FastCheck.Arbitrary<MemoryOptions> => {

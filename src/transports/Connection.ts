@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import { sinkOf, streamOf, type SinkOptions } from "./ByteStreams.ts"
-import { asyncAtMost } from "./Deadline.ts"
+import { releaseAtMost } from "./Deadline.ts"
 import type { Flow, FlowListener, Wire } from "./Flow.ts"
 import { limits } from "./limits.ts"
 import { StreamFlow } from "./StreamFlow.ts"
@@ -178,17 +178,12 @@ const close = (wire: Wire, exit: Exit.Exit<unknown, unknown>): Effect.Effect<voi
 
 /** Ends the stream and waits until all is written; then closes it, or resets it if that fails. */
 const flush = (wire: Wire): Effect.Effect<void> =>
-  asyncAtMost<void, never>(
-    limits.closeDeadline,
-    () => Effect.void,
-    (resume) => {
-      const { stream } = wire
-      const done = () => resume(Effect.void)
-      stream.once("finish", done)
-      stream.once("close", done)
-      if (!stream.writableEnded) stream.end()
-    }
-  ).pipe(
+  releaseAtMost(limits.closeDeadline, (done) => {
+    const { stream } = wire
+    stream.once("finish", done)
+    stream.once("close", done)
+    if (!stream.writableEnded) stream.end()
+  }).pipe(
     Effect.map(() => {
       if (wire.stream.writableFinished) wire.stream.destroy()
       else wire.reset()

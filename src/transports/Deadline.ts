@@ -13,11 +13,30 @@ export const awaitAtMost = (
   duration: Duration.DurationInput
 ): Effect.Effect<void> =>
   Effect.flatMap(Timers.current, (timers) => {
-    const cancel = timers.schedule(Duration.toMillis(duration), () =>
+    const cancel = timers.scheduleRelease(Duration.toMillis(duration), () =>
       Deferred.unsafeDone(deferred, Effect.void)
     )
     return Effect.ensuring(Deferred.await(deferred), Effect.sync(cancel))
   }).pipe(Effect.uninterruptible)
+
+/**
+ * Waits until the function calls back, and at most for the duration. For finalizers, as
+ * `awaitAtMost`.
+ */
+export const releaseAtMost = (
+  duration: Duration.DurationInput,
+  register: (done: () => void) => void
+): Effect.Effect<void> =>
+  Effect.flatMap(Timers.current, (timers) =>
+    Effect.async<void>((resume) => {
+      const done = () => {
+        cancel()
+        resume(Effect.void)
+      }
+      const cancel = timers.scheduleRelease(Duration.toMillis(duration), done)
+      register(done)
+    })
+  )
 
 /**
  * Effect.async with a deadline: resumes with `onTimeout` after the duration. Its timer needs no

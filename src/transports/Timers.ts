@@ -1,13 +1,18 @@
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
-import { longestTimerMillis } from "../bytes/timer.ts"
+import { after, longestTimerMillis } from "../bytes/timer.ts"
+import { limits } from "./limits.ts"
 
 /** Resolution of a timer, in milliseconds. A timer may fire this much late, never early. */
 const tickMillis = 20
+
+const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
 interface Timer {
   readonly callback: () => void
@@ -63,6 +68,25 @@ export class Timers {
     else others.add(timer)
     if (tick < this.#wakesAt) this.#sleepUntil(tick)
     return () => this.#cancel(tick, timer)
+  }
+
+  /**
+   * The same for a release. Where the program's clock is not the system's, real time ends the wait
+   * too: a scope must close although nobody advances a TestClock any more.
+   */
+  scheduleRelease(millis: number, callback: () => void): () => void {
+    if (this.#clock === systemClock) return this.schedule(millis, callback)
+    const done = () => {
+      cancel()
+      callback()
+    }
+    const onClock = this.schedule(millis, done)
+    const inRealTime = after(Math.min(millis, limits.virtualReleaseMillis), done)
+    const cancel = () => {
+      onClock()
+      inRealTime()
+    }
+    return cancel
   }
 
   #cancel(tick: number, timer: Timer): void {

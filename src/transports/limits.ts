@@ -36,6 +36,11 @@ export const limits = {
   /** Time that a closing listener waits for its open connections. */
   drainDeadline: "10 seconds",
   /**
+   * Milliseconds of real time that a release waits at most for its peers under another clock than
+   * the system's, such as a TestClock, which nobody may advance any more.
+   */
+  virtualReleaseMillis: 1000,
+  /**
    * Milliseconds that the owner of a Unix socket file has to respond; a slow owner keeps the file.
    */
   staleProbeMillis: 1000,
