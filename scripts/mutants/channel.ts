@@ -352,7 +352,8 @@ export const channel = room("channel", [
         '      this.#refuse("this server is shutting down")\n',
         "      {}\n",
         { tests: ["channel/responsive"] }
-      ]
+      ],
+      ["      this.#reset?.()\n", "", { tests: ["services/teardown"] }]
     ]
   },
   {
