@@ -314,8 +314,8 @@ export const channel = room("channel", [
       ],
       ["if (refusal !== undefined)", "if (false)", { tests: ["channel/clientKeys"] }],
       [
-        "return Exit.isFailure(exit) ? Effect.void : close(state, timers)",
-        "return close(state, timers)",
+        "return Exit.isFailure(exit) ? Effect.void : close(state)",
+        "return close(state)",
         { tests: ["channel/channel", "channel/ends"] }
       ],
       [
