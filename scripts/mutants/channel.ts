@@ -319,11 +319,6 @@ export const channel = room("channel", [
         { tests: ["channel/channel", "channel/ends"] }
       ],
       [
-        "const cancel = timers.schedule(closeMillis, done)",
-        "const cancel = () => {}",
-        { tests: ["channel/closeDeadline"] }
-      ],
-      [
         "timers.schedule(handshakeMillis, () => state.timedOut())",
         "() => {}",
         { tests: ["channel/closeDeadline"] }

@@ -29,6 +29,33 @@ export const transports = room("transports", [
     ]
   },
   {
+    file: "Deadline.ts",
+    tests: ["channel/closeDeadline"],
+    mutants: [
+      [
+        "const cancel = timers.scheduleRelease(Duration.toMillis(duration), done)",
+        "const cancel = () => {}"
+      ]
+    ]
+  },
+  {
+    file: "Timers.ts",
+    tests: ["services/teardown"],
+    mutants: [
+      ["after(Math.min(millis, limits.virtualReleaseMillis), done)", "() => {}"],
+      [
+        "const onClock = this.schedule(millis, done)",
+        "const onClock = () => {}",
+        { tests: ["channel/closeDeadline"] }
+      ]
+    ]
+  },
+  {
+    file: "AdmissionControl.ts",
+    tests: ["transports/evictions", "transports/admissionControl"],
+    mutants: [['peer.startsWith("unix:") ? undefined : sourceOf(peer)', "sourceOf(peer)"]]
+  },
+  {
     file: "Address.ts",
     tests: ["transports/address"],
     mutants: [
