@@ -47,7 +47,7 @@ export const services = room("services", [
       ['if (!isBetween) return this.#tampered("FIN inside a message")', ""],
       ["this.#count(batch.slice(0, handled))", ""],
       ["if (peerSession !== undefined) spendBytes(peerSession, this.#decoder.held)", ""],
-      ["Effect.suspend(() => this.#handle(batch))", "this.#handle(batch)"],
+      ["return Effect.die(defect)", "throw defect"],
       ["while (!this.#isOver && !this.#isBlocked &&", "while (!this.#isOver &&"]
     ]
   },

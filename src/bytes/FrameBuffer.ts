@@ -44,7 +44,9 @@ export class FrameBuffer {
    */
   append(chunk: Uint8Array): void {
     if (this.#offset < this.#chunk.length) this.#hold(this.length)
-    this.#chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+    this.#chunk = Buffer.isBuffer(chunk)
+      ? chunk
+      : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
     this.#offset = 0
   }
 

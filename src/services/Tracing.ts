@@ -48,6 +48,11 @@ class ReportedError extends Error {
 /** Effect's default tracer, which exports nothing. */
 const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
+/** Whether a tracer is installed. */
+export const isTraced: Effect.Effect<boolean> = Effect.tracerWith((tracer) =>
+  Effect.succeed(tracer !== defaultTracer)
+)
+
 /**
  * Runs an effect in a span if a tracer is installed. Otherwise it adds 0.5 µs; a span that nobody
  * exports would add 10 µs.

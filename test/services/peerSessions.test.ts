@@ -11,6 +11,9 @@ import { rulesOf, type RuleValues } from "../peers/rulesOf.ts"
 import { TokenBucket } from "../../src/services/TokenBucket.ts"
 import { RefusedByRules, PeerSessions, type PeerSession } from "../../src/services/PeerSessions.ts"
 
+/** Messages of these sizes. */
+const sizes = (...bytes: ReadonlyArray<number>) => bytes.map((size) => ({ size }))
+
 const keyOf = (number: number): Uint8Array => Buffer.alloc(32, number)
 const here = "127.0.0.1:5000"
 
@@ -164,15 +167,15 @@ describe("PeerSessions", () => {
       const rules = { connections: 1, messagesPerMinute: 5 }
       const peers = yield* sessionsOf(listOf({ 1: rules, 2: { name: "bob" } }))
       const { session } = open(peers, 1)
-      expect(takeMessages(session, [1, 1, 1])).toBe(3)
+      expect(takeMessages(session, sizes(1, 1, 1))).toBe(3)
       peers.replace(listOf({ 1: { ...rules, name: "alina" } }))
       expect(peers.open(keyOf(1), here, "message", () => {})).toBeInstanceOf(RefusedByRules)
-      expect(takeMessages(session, [1, 1, 1, 1, 1])).toBe(5)
+      expect(takeMessages(session, sizes(1, 1, 1, 1, 1))).toBe(5)
       peers.replace(listOf({ 1: { ...rules, name: "alina" } }))
-      expect(takeMessages(session, [1])).toBe(0)
+      expect(takeMessages(session, sizes(1))).toBe(0)
       peers.replace(listOf({}))
       yield* TestClock.adjust("10 minutes")
-      expect(takeMessages(session, [1])).toBe(0)
+      expect(takeMessages(session, sizes(1))).toBe(0)
       session.close()
     })
   )
@@ -192,7 +195,7 @@ describe("PeerSessions", () => {
       yield* TestClock.adjust("501 millis")
       yield* Fiber.join(waiting)
       // Messages share the allowance.
-      expect(takeMessages(one, [1])).toBe(0)
+      expect(takeMessages(one, sizes(1))).toBe(0)
     })
   )
 
@@ -208,17 +211,14 @@ describe("PeerSessions", () => {
       const one = open(peers, 1).session
       expect([fitsAllowance(one, 100), fitsAllowance(one, 101)]).toEqual([true, false])
       spendBytes(one, 90)
-      expect([fitsAllowance(one, 10), fitsAllowance(one, 11), takeMessages(one, [11])]).toEqual([
-        true,
-        false,
-        0
-      ])
-      expect(takeMessages(open(peers, 3).session, [1])).toBe(1)
+      expect([
+        fitsAllowance(one, 10),
+        fitsAllowance(one, 11),
+        takeMessages(one, sizes(11))
+      ]).toEqual([true, false, 0])
+      expect(takeMessages(open(peers, 3).session, sizes(1))).toBe(1)
       expect(
-        takeMessages(
-          open(peers, 2).session,
-          Array.from({ length: 999 }, () => 1)
-        )
+        takeMessages(open(peers, 2).session, sizes(...Array.from({ length: 999 }, () => 1)))
       ).toBe(999)
     })
   )
@@ -228,25 +228,20 @@ describe("PeerSessions", () => {
       const rules = { messagesPerMinute: 6, bytesPerMinute: 1000 }
       const peers = yield* sessionsOf(listOf({ 1: rules, 2: rules }))
       const one = open(peers, 1).session
-      expect(takeMessages(one, [10, 10, 10, 10])).toBe(4)
+      expect(takeMessages(one, sizes(10, 10, 10, 10))).toBe(4)
       one.close()
       const other = open(peers, 2).session
-      expect(takeMessages(other, [10, 10, 10])).toBe(2)
+      expect(takeMessages(other, sizes(10, 10, 10))).toBe(2)
       yield* TestClock.adjust("10 seconds")
-      expect(takeMessages(other, [10, 10])).toBe(1)
+      expect(takeMessages(other, sizes(10, 10))).toBe(1)
       yield* TestClock.adjust("60 seconds")
       // Only up to the first that exceeds the allowance: the order stays.
-      expect(takeMessages(other, [900, 101, 1])).toBe(1)
+      expect(takeMessages(other, sizes(900, 101, 1))).toBe(1)
       // A higher limit applies at once.
       peers.replace(listOf({ 2: { messagesPerMinute: 6 } }))
-      expect(takeMessages(other, [5000, 5000])).toBe(2)
+      expect(takeMessages(other, sizes(5000, 5000))).toBe(2)
       peers.replace(listOf({ 2: {} }))
-      expect(
-        takeMessages(
-          other,
-          Array.from({ length: 100 }, () => 1)
-        )
-      ).toBe(100)
+      expect(takeMessages(other, sizes(...Array.from({ length: 100 }, () => 1)))).toBe(100)
     })
   )
 })

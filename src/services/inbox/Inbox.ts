@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { mapError } from "../finished.ts"
 import type { HandlerFailure, MessageHandler } from "../messages/MessageHandler.ts"
 import {
   MessageRefused,
@@ -129,13 +130,13 @@ const lazyLayer = (inbox: string, load: () => Promise<OpenStore>) =>
 export const handleWith =
   ({ handle }: MessageHandler): HandleMessages =>
   (messages, sender) =>
-    Effect.mapError(handle(messages, sender), messageRefused)
+    mapError(handle(messages, sender), messageRefused)
 
 /** Returns the reply function of a server, if `handler` gives replies. */
 export const replyWith = ({ reply }: MessageHandler): ReplyToMessage | undefined =>
   reply === undefined
     ? undefined
-    : (message, sender) => Effect.mapError(reply(message, sender), messageRefused)
+    : (message, sender) => mapError(reply(message, sender), messageRefused)
 
 const messageRefused = ({ reason, retry, handled = 0 }: HandlerFailure) =>
   new MessageRefused({ reason, retry, handled })

@@ -104,8 +104,11 @@ export const connect = <E = never, R = never>(
       "sealwire.messages": texts.length,
       "sealwire.bytes": texts.reduce((sum, { length }) => sum + length, 0)
     })
-    /** Writes batches in this turn as long as the send buffer has room. */
-    const writeAll = (batches: Iterator<Batch>): Effect.Effect<void> => {
+    /**
+     * Writes batches in this turn as long as the send buffer has room. Returns the effect that
+     * writes the others, if any.
+     */
+    const writeAll = (batches: Iterator<Batch>): Effect.Effect<void> | undefined => {
       for (let next = batches.next(); next.done !== true; next = batches.next()) {
         const batch = next.value
         if (writer.hasRoom) writer.writeNow(batch, () => receipts.countSent(batch))
@@ -113,16 +116,17 @@ export const connect = <E = never, R = never>(
           return Effect.matchEffect(write(batch), {
             // Reported by the receipts: messages before it may still be acknowledged.
             onFailure: () => Effect.void,
-            onSuccess: () => writeAll(batches)
+            onSuccess: () => writeAll(batches) ?? Effect.void
           })
       }
-      return Effect.void
+      return undefined
     }
     const send: MessageClient["send"] = (texts) =>
       Effect.suspend((): Effect.Effect<void, MessageTooLong | NotTaken | ChannelError> => {
         const error = tooLong(texts)
         if (error !== undefined) return error
-        return Effect.zipRight(writeAll(encodeMessages(texts)), receipts.awaitSent)
+        const rest = writeAll(encodeMessages(texts))
+        return rest === undefined ? receipts.awaitSent : Effect.zipRight(rest, receipts.awaitSent)
       }).pipe(
         spanned("sealwire.send", () => ({ kind: "producer", attributes: attributesOf(texts) }))
       )

@@ -94,24 +94,33 @@ export function* encodeMessages(
       length + headerBytes + (texts[end] as Uint8Array).length <= batchBytes
     )
     const flags = wantsReply ? replyBit : 0
-    const chunks = encodeFrames(texts.slice(start, end), length, flags, ids?.slice(start, end))
+    const chunks = encodeFrames(texts, { start, end, length, flags, ids })
     const batch = { chunks, size: length, count: end - start }
     yield wantsReply ? { ...batch, wantsReply } : batch
     start = end
   }
 }
 
+interface Frames {
+  readonly start: number
+  readonly end: number
+  /** Bytes of all frames. */
+  readonly length: number
+  readonly flags: number
+  readonly ids: ReadonlyArray<Uint8Array> | undefined
+}
+
+/** Encodes the texts from `start` to `end`. */
 const encodeFrames = (
   texts: ReadonlyArray<Uint8Array>,
-  length: number,
-  flags: number,
-  ids?: ReadonlyArray<Uint8Array>
+  { start, end, length, flags, ids }: Frames
 ): ReadonlyArray<Uint8Array> => {
-  const [first = empty] = texts
+  const first = texts[start] as Uint8Array
   const long = first.length >= longTextBytes ? first : undefined
   const bytes = Buffer.allocUnsafe(long === undefined ? length : headerBytes)
   let offset = 0
-  for (const [index, text] of texts.entries()) {
+  for (let index = start; index < end; index++) {
+    const text = texts[index] as Uint8Array
     offset = bytes.writeUInt32BE(flags + text.length, offset)
     const id = ids?.[index]
     if (id === undefined) offset = writeNewId(bytes, offset)

@@ -2,7 +2,8 @@
 // MESSAGES.md.
 import * as Effect from "effect/Effect"
 import type { RemotePeer, Service, SessionFailure } from "../Service.ts"
-import { spanned } from "../Tracing.ts"
+import { map } from "../finished.ts"
+import { isTraced, spanned } from "../Tracing.ts"
 import { metrics } from "./metrics.ts"
 import { MessageRefused } from "./MessageErrors.ts"
 import { limits, type Message } from "./MessageFrame.ts"
@@ -61,7 +62,10 @@ export const service = <E extends SessionFailure = never, R = never>(
   return {
     name,
     ruleOptions,
-    run: (session) => MessageSession.run(session, batchHandler(session.remote, handle, answer))
+    run: (session) =>
+      Effect.flatMap(isTraced, (traced) =>
+        MessageSession.run(session, batchHandler(session.remote, handle, answer, traced))
+      )
   }
 }
 
@@ -102,7 +106,8 @@ const batchHandler =
   <E, R>(
     remote: RemotePeer,
     handle: HandleMessages<E, R>,
-    answer: AnswerRequest<E, R>
+    answer: AnswerRequest<E, R>,
+    traced: boolean
   ): HandleBatch<E, R> =>
   (batch) => {
     const [first] = batch as readonly [Message]
@@ -112,8 +117,9 @@ const batchHandler =
       return outcome
     }
     const handling = first.wantsReply
-      ? Effect.map(answer(first, remote), measured)
-      : Effect.map(handle(batch, remote), () => measured(handledOutcome))
+      ? map(answer(first, remote), measured)
+      : map(handle(batch, remote), () => measured(handledOutcome))
+    if (!traced) return handling
     return spanned(first.wantsReply ? "sealwire.reply" : "sealwire.handle", () => ({
       kind: first.wantsReply ? "server" : "consumer",
       trace: "own",

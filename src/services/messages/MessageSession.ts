@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import type { ChannelItem } from "../../channel/Channel.ts"
 import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
+import { exitOf } from "../finished.ts"
 import { limits as sessionLimits } from "../limits.ts"
 import { sessionCounter } from "../Metrics.ts"
 import { overMemory } from "../PeerBudgets.ts"
@@ -145,13 +146,8 @@ class MessageSession<E extends SessionFailure, R> {
   #takeAllowed(messages: ReadonlyArray<Message>): ReadonlyArray<Message> {
     const { peerSession } = this.#session
     if (peerSession === undefined || messages.length === 0) return messages
-    return messages.slice(
-      0,
-      takeMessages(
-        peerSession,
-        messages.map(({ size }) => size)
-      )
-    )
+    const allowed = takeMessages(peerSession, messages)
+    return allowed === messages.length ? messages : messages.slice(0, allowed)
   }
 
   /** Handles the batches of a record, then what follows them. Stops while something must wait. */
@@ -219,9 +215,7 @@ class MessageSession<E extends SessionFailure, R> {
   // ---- handling
 
   #handleBatch(batch: ReadonlyArray<Message>): void {
-    // Suspended: a handler may throw.
-    const handling = Effect.suspend(() => this.#handle(batch))
-    this.#await(handling, (exit) => {
+    this.#await(this.#handling(batch), (exit) => {
       if (Exit.isSuccess(exit)) {
         this.#count(batch)
         return this.#write(exit.value)
@@ -235,6 +229,14 @@ class MessageSession<E extends SessionFailure, R> {
       this.#write({ status })
       this.#fail(error)
     })
+  }
+
+  #handling(batch: ReadonlyArray<Message>): ReturnType<HandleBatch<E, R>> {
+    try {
+      return this.#handle(batch)
+    } catch (defect) {
+      return Effect.die(defect)
+    }
   }
 
   /** A reply is held until the client has read it. */
@@ -260,7 +262,8 @@ class MessageSession<E extends SessionFailure, R> {
   }
 
   #write(outcome: Outcome): void {
-    const receipt = encodeReceipt({ ...outcome, count: this.#handled })
+    const { status, text } = outcome
+    const receipt = encodeReceipt({ status, count: this.#handled, text })
     if (this.#session.channel.flow.write(receipt)) return
     this.#isBlocked = true
     this.#pause()
@@ -301,9 +304,12 @@ class MessageSession<E extends SessionFailure, R> {
 
   /**
    * Runs an effect and calls `then` with its exit: in this turn if the effect needs no wait, else
-   * later, and the channel is paused until then.
+   * later, and the channel is paused until then. An effect that is finished needs no fiber, which
+   * would cost more than sealing the receipt.
    */
   #await<A, F>(effect: Effect.Effect<A, F, R>, then: (exit: Exit.Exit<A, F>) => void): void {
+    const finished = exitOf(effect)
+    if (finished !== undefined) return then(finished)
     const fiber = Runtime.runFork(this.#runtime)(Effect.exit(effect))
     const settled = fiber.unsafePoll()
     if (settled !== null) return then(Exit.flatten(settled))

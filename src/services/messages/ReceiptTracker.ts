@@ -44,12 +44,14 @@ export class ReceiptTracker {
     if (this.#failure !== undefined) onReply?.(this.#failure)
   }
 
-  /** Waits until every message that was sent before is handled. */
+  /**
+   * Waits until every message that was sent before is handled. An interrupted wait stays in the list
+   * until then: what would remove it costs half of the wait.
+   */
   readonly awaitSent: Effect.Effect<void, NotTaken | ChannelError> = Effect.async((resume) => {
     if (this.isComplete) return resume(Effect.void)
     if (this.#failure !== undefined) return resume(this.#failure)
     this.#waiting.set(resume, this.#sent)
-    return Effect.sync(() => this.#waiting.delete(resume))
   })
 
   get ended(): Effect.Effect<never, NotTaken | ChannelError> {
@@ -64,7 +66,7 @@ export class ReceiptTracker {
   accept({ status, count, text }: Receipt): boolean {
     const isOver = this.#failure !== undefined || this.#refusal !== undefined
     if (isOver || count < this.#handled || count > this.#sent) return false
-    const [nextRequest = Number.POSITIVE_INFINITY] = this.#requests.keys()
+    const nextRequest = this.#nextRequest
     const isReply = status === "reply" || status === "reply lost"
     if (isReply ? count !== nextRequest : count >= nextRequest) return false
     if (isReply) this.#completeRequest(count, text)
@@ -79,6 +81,11 @@ export class ReceiptTracker {
     if (!isReply && status !== "handled")
       this.#refusal = new NotTaken({ server: this.#server, handled: count, status })
     return true
+  }
+
+  get #nextRequest(): number {
+    for (const number of this.#requests.keys()) return number
+    return Number.POSITIVE_INFINITY
   }
 
   /** Why the server handles no further message of this session, from its last receipt. */

@@ -17,23 +17,25 @@ export const messagesPerMinute: OptionSpec.OptionSpec<number> = OptionSpec.count
 export const ruleOptions: ReadonlyArray<OptionSpec.AnyOption> = [messagesPerMinute]
 
 /**
- * Returns how many of these messages, by their lengths in bytes, the rules allow now, and counts
- * them as sent. Stops at the first that exceeds the allowance, so that the order stays. An ended
- * session gets 0.
+ * Returns how many of these messages the rules allow now, and counts them as sent. Stops at the
+ * first that exceeds the allowance, so that the order stays. An ended session gets 0.
  */
-export const takeMessages = (session: PeerSession, lengths: ReadonlyArray<number>): number => {
+export const takeMessages = (
+  session: PeerSession,
+  sent: ReadonlyArray<{ readonly size: number }>
+): number => {
   if (session.isEnded()) return 0
   const messages = session.allowance(messagesPerMinute)
   const bytes = session.allowance(bytesPerMinute)
-  if (messages === undefined && bytes === undefined) return lengths.length
+  if (messages === undefined && bytes === undefined) return sent.length
   let [messagesLeft, bytesLeft] = [messages?.left ?? Infinity, bytes?.left ?? Infinity]
   let [allowed, total] = [0, 0]
-  for (const length of lengths) {
-    if (messagesLeft < 1 || bytesLeft < length) break
+  for (const { size } of sent) {
+    if (messagesLeft < 1 || bytesLeft < size) break
     messagesLeft--
-    bytesLeft -= length
+    bytesLeft -= size
     allowed++
-    total += length
+    total += size
   }
   messages?.spend(allowed)
   bytes?.spend(total)
