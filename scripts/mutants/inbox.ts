@@ -182,7 +182,7 @@ export const inbox = room("services/inbox", [
       ['"journal_mode = WAL"', '"journal_mode = DELETE"', { tests: ["services/inbox/sqlite"] }],
       ["schedule: lockRetries", "schedule: Schedule.stop", { tests: ["services/inbox/sqlite"] }],
       ["Effect.if(rollBack, {", "Effect.if(Effect.succeed(true), {"],
-      ["        Effect.zipLeft(this.#checkNames),\n", ""],
+      ["        Effect.zipLeft(this.#checkNames),\n", "", { tests: ["services/inbox/sqliteFile"] }],
       ['yield* run("BEGIN IMMEDIATE")', "yield* Effect.void", { tests: ["services/inbox/sqlite"] }],
       [
         "Effect.catchIf(isLocked, () => Effect.succeed(false))",
