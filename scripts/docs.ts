@@ -2,7 +2,20 @@
 // FOLDER. Fails if an export is undocumented.
 import { spawnSync } from "node:child_process"
 
-const entryPoints = ["index", "platform", "node", "cluster", "testing", "otel"]
+const entryPoints = [
+  "index",
+  "messages",
+  "inbox",
+  "files",
+  "transfer",
+  "tunnel",
+  "rpc",
+  "platform",
+  "cluster",
+  "node",
+  "testing",
+  "otel"
+]
 
 /** The kinds of declarations that need documentation. */
 const documented = ["Class", "Enum", "Function", "Interface", "TypeAlias", "Variable"]

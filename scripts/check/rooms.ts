@@ -31,7 +31,21 @@ const adapters = ["platform", "otel", "testing"]
 const independent = ["services/transfer", "services/tunnel", "services/pairing", "services/rpc"]
 
 /** The package's entry points. They belong to no room and may import any of them. */
-const entryPoints = ["index.ts", "platform.ts", "cluster.ts", "node.ts", "testing.ts", "otel.ts"]
+const entryPoints = [
+  "index.ts",
+  "core.ts",
+  "messages.ts",
+  "inbox.ts",
+  "files.ts",
+  "transfer.ts",
+  "tunnel.ts",
+  "rpc.ts",
+  "platform.ts",
+  "cluster.ts",
+  "node.ts",
+  "testing.ts",
+  "otel.ts"
+]
 
 const position = (room: string): number => (rooms as ReadonlyArray<string>).indexOf(room)
 

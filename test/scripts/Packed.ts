@@ -24,6 +24,7 @@ interface Manifest {
   readonly peerDependencies: Readonly<Record<string, string>>
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>
   readonly bin: { readonly sealwire: string }
+  readonly exports: Readonly<Record<string, unknown>>
 }
 
 export interface Packed {

@@ -5,9 +5,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, readdirSy
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { pathToFileURL } from "node:url"
+import { build } from "esbuild"
 import { expect, it } from "vitest"
 
 const root = path.resolve(import.meta.dirname, "../..")
+
+const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+  exports: Record<string, string | { types: string }>
+}
 
 it("exports its entry points with types", async () => {
   const entry = (await import("sealwire" as string)) as Record<string, unknown>
@@ -24,9 +29,6 @@ it("exports its entry points with types", async () => {
     "KeyFileMissing"
   ])
     expect(entry[name]).toBeDefined()
-  const { exports } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
-    exports: Record<string, string | { types: string }>
-  }
   const types = Object.values(exports).flatMap((entry) =>
     typeof entry === "string" ? [] : [entry.types]
   )
@@ -83,10 +85,47 @@ it("does not export its internals", () => {
     `import(${JSON.stringify(name)}).then(() => "open", (error) => error.code).then(console.log)`
   const ask = (name: string) =>
     execFileSync(process.execPath, ["-e", code(name)], { cwd: root, encoding: "utf8" }).trim()
-  const entryPoints = ["", "/node", "/platform", "/cluster", "/testing", "/otel"]
+  const entryPoints = Object.keys(exports).flatMap((entry) =>
+    entry.endsWith(".json") ? [] : [entry.slice(1)]
+  )
+  expect(entryPoints.length).toBeGreaterThan(10)
   for (const entry of entryPoints) expect(ask(`sealwire${entry}`)).toBe("open")
   for (const internal of ["sealwire/dist/lib/keys/KeyPair.js", "sealwire/keys/KeyStore"])
     expect(ask(internal)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED")
+})
+
+/** Bundles a program as a user does, and returns the sizes of its parts by package, in bytes. */
+const bundled = async (program: string) => {
+  const { metafile } = await build({
+    stdin: { contents: program, resolveDir: root },
+    bundle: true,
+    minify: true,
+    write: false,
+    platform: "node",
+    format: "esm",
+    metafile: true
+  })
+  const sizes = { ours: 0, others: new Set<string>() }
+  for (const output of Object.values(metafile.outputs))
+    for (const [file, { bytesInOutput }] of Object.entries(output.inputs)) {
+      if (bytesInOutput === 0) continue
+      const other = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]
+      if (other !== undefined) sizes.others.add(other)
+      else if (file.startsWith("dist/lib")) sizes.ours += bytesInOutput
+    }
+  return sizes
+}
+
+it("a message client bundles without optional packages, in 85 KB of this package", async () => {
+  const { ours, others } = await bundled(`
+    import { Address, MessageClient, Secret, Transport } from "sealwire/messages"
+    import * as Effect from "effect/Effect"
+    const options = { address: Address.tcp("::1", 1), keys: { psk: Secret.random(32) } }
+    const sent = Effect.flatMap(MessageClient.connect(options), ({ send }) => send([]))
+    void Effect.runPromise(sent.pipe(Effect.scoped, Effect.provide(Transport.layerNet)))`)
+  expect([...others].toSorted()).toEqual(["@scure/base", "effect"])
+  expect(ours).toBeGreaterThan(10_000)
+  expect(ours).toBeLessThan(85_000)
 })
 
 it("ships a V8 code cache that this Node accepts", () => {
