@@ -40,7 +40,8 @@ it("contains the build and the documents, and no other file", () => {
     "README.md",
     "SECURITY.md",
     "dist",
-    "package.json"
+    "package.json",
+    "src"
   ])
   expect(readdirSync(path.join(installed, "dist")).toSorted()).toEqual([
     "lib",
