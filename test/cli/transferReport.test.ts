@@ -10,13 +10,18 @@ import { SafePath } from "../../src/services/transfer/SafePath.ts"
 
 interface Session {
   readonly leftOut?: ReadonlyArray<LeftOut>
-  /** The outcome of each file of the manifest, by its name; undefined when the session was cut. */
+  /**
+   * The outcome of each entry of the manifest, by its name, with / at the end of a folder and @ of a
+   * link; undefined when the session was cut.
+   */
   readonly files: Readonly<Record<string, Outcome | undefined>>
 }
 
+const kindOf: Readonly<Record<string, Entry["kind"]>> = { "/": "folder", "@": "link" }
+
 const entryOf = (name: string): Entry => ({
-  kind: "file",
-  path: SafePath.root.localChild(name),
+  kind: kindOf[name.at(-1) ?? ""] ?? "file",
+  path: SafePath.root.localChild(name.replace(/[/@]$/, "")),
   size: 1,
   mode: 0o644,
   mtime: 0
@@ -101,6 +106,22 @@ describe("a transfer fails", () => {
       await reportOf([cut, cut, { files: { x: "stored" } }], { notSent: [x("twice")] })
     ).toEqual({ warnings: ["twice x"], failed: `1 of 2 files failed: x: ${twice}` })
   })
+})
+
+it("counts files, folders and links that failed, each kind for itself", async () => {
+  const files = {
+    a: "stored",
+    "b/": "failed",
+    "c/": "stored",
+    d: "failed",
+    "e@": "failed"
+  } as const
+  expect((await reportOf([{ files }], {})).failed).toMatch(
+    /^1 of 2 files, 1 of 2 folders, 1 of 1 link failed; first: b: /
+  )
+  expect((await reportOf([{ files: { a: "stored", "b/": "failed" } }], {})).failed).toMatch(
+    /^1 of 1 folder failed: b: /
+  )
 })
 
 describe("a transfer succeeds", () => {

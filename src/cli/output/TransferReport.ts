@@ -255,18 +255,22 @@ export class TransferReport {
         yield* Effect.logWarning(`and ${more.toLocaleString("en-US")} more like these`)
       if (!this.#dry) yield* this.#emit(Event.TransferEnded({ verb, address, ...this.#totals }))
       // The last session decides: what failed in an earlier one may have succeeded since.
-      const failures: Array<Omission> = [...this.#outcomes].flatMap(([index, outcome]) =>
-        outcomes[outcome].isFailure
-          ? [{ path: this.#entries[index]?.path.text ?? "", outcome }]
-          : []
-      )
-      const done = this.#outcomes.size - failures.length
-      failures.push(...(yield* this.#missing))
+      const ended = [...this.#outcomes].map(([index, outcome]) => {
+        const { path, kind = "file" } = this.#entries[index] ?? {}
+        return { path: path?.text ?? "", outcome, kind }
+      })
+      const missing = (yield* this.#missing).map((each) => ({ ...each, kind: "file" as const }))
+      const failures = [...ended.filter(({ outcome }) => outcomes[outcome].isFailure), ...missing]
       const [first] = failures
       if (first === undefined) return
       return yield* new TransferIncomplete({
-        done,
-        left: failures.length,
+        counts: (["file", "folder", "link"] as const)
+          .map((kind) => ({
+            kind,
+            total: [...ended, ...missing].filter((each) => each.kind === kind).length,
+            failed: failures.filter((each) => each.kind === kind).length
+          }))
+          .filter(({ failed }) => failed > 0),
         first: `${first.path}: ${outcomes[first.outcome].line}`,
         next: nextStepFor(failures.map(({ outcome }) => outcome)),
         dry: this.#dry

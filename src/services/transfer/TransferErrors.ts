@@ -2,6 +2,7 @@ import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
 import * as RealPath from "../../keys/RealPath.ts"
 import { protocolLimits } from "./limits.ts"
+import type { Kind } from "./Manifest.ts"
 import type { StopReason } from "./Messages.ts"
 
 /** The side on which an error occurred: this one, or the peer's. */
@@ -121,12 +122,17 @@ export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly pa
  */
 export type NextStep = "again" | "change" | "rules"
 
+/** How many entries of a kind there were, and how many of them did not arrive. */
+export interface EntryCount {
+  readonly kind: Kind
+  readonly total: number
+  readonly failed: number
+}
+
 /** Some entries did not arrive. */
 export class TransferIncomplete extends Data.TaggedError("TransferIncomplete")<{
-  /** Number of entries that arrived. */
-  readonly done: number
-  /** Number of entries that did not. */
-  readonly left: number
+  /** The kinds of which some did not arrive. What is missing altogether counts as a file. */
+  readonly counts: ReadonlyArray<EntryCount>
   readonly next: NextStep
   /** True for a dry run, in which nothing was to arrive. */
   readonly dry: boolean
@@ -134,12 +140,15 @@ export class TransferIncomplete extends Data.TaggedError("TransferIncomplete")<{
   readonly first: string
 }> {
   override get message(): string {
-    const [left, total] = [this.left, this.done + this.left].map((count) =>
-      count.toLocaleString("en-US")
-    )
-    const first = this.left === 1 ? `: ${shown(this.first)}` : `; first: ${shown(this.first)}`
-    if (this.dry) return `${left} ${this.left === 1 ? "file" : "files"} would fail${first}`
-    return `${left} of ${total} ${this.done + this.left === 1 ? "file" : "files"} failed${first}`
+    const { counts, dry } = this
+    const failed = counts.reduce((sum, count) => sum + count.failed, 0)
+    const first = failed === 1 ? `: ${shown(this.first)}` : `; first: ${shown(this.first)}`
+    const phrases = counts.map(({ kind, total, failed }) => {
+      const of = dry ? "" : `${failed.toLocaleString("en-US")} of `
+      const count = dry ? failed : total
+      return `${of}${count.toLocaleString("en-US")} ${kind}${count === 1 ? "" : "s"}`
+    })
+    return `${phrases.join(", ")} ${dry ? "would fail" : "failed"}${first}`
   }
 }
 
