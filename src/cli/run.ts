@@ -124,6 +124,9 @@ const program = (
     for (const word of allWords) redaction.add(word)
     ChildEnvironment.withholdNamedIn(allWords)
     const command = findCommand(commandList, expanded)
+    const isJson = beforeDashes(expanded).includes("--json")
+    // The events are the result: nothing is done that nobody would be told.
+    if (isJson) yield* report.needsOutput
     const multiInstance = tables.length > 0 ? command?.multiInstance : undefined
     const { words, settings } = yield* normalizeArguments(commandList, expanded).pipe(
       Config.locateErrors(locations)
@@ -161,8 +164,6 @@ const program = (
     ).pipe(
       providePassphrase,
       Config.locateErrors(locations),
-      args[0] === "serve" && beforeDashes(expanded).includes("--json")
-        ? withJsonLog
-        : (effect) => effect
+      args[0] === "serve" && isJson ? withJsonLog : (effect) => effect
     )
   })

@@ -1,0 +1,118 @@
+// Every command with a closed standard output and with a full disk as one: nobody is told that what
+// was not written was done.
+import { existsSync } from "node:fs"
+import { expect } from "vitest"
+import * as Help from "../../src/cli/arguments/Help.ts"
+import { commandList } from "../../src/cli/commands/index.ts"
+import { bin, it, type Box } from "./Sealwire.ts"
+
+/** Runs a command with a redirection of standard output. */
+const redirected = (box: Box, args: string, redirection: string) =>
+  box
+    .startOther("sh", ["-c", `exec "$0" "$1" ${args} ${redirection}`, process.execPath, bin])
+    .ended()
+
+const names = commandList.shown.map(({ path }) => path.join(" "))
+const hasJson = (name: string): boolean =>
+  Help.helpFor(commandList, [...name.split(" "), "--help"])?.includes("--json") === true
+const withJson = names.filter(hasJson)
+
+it.skipIf(!existsSync("/proc/self/fd")).for(withJson)(
+  "%s --json does nothing without a standard output",
+  async (name, { box }) => {
+    const { code, stderr } = await redirected(box, `${name} --json`, ">&-")
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining("standard output is closed, and the data would be lost")
+    ])
+    expect(box.names).toEqual([])
+  }
+)
+
+/** What each command that ends by itself needs to succeed; undefined: it writes no result. */
+const runs: Readonly<Record<string, string | undefined>> = {
+  send: "--to unix:./s --key ./sealwire.key text",
+  push: "./x --to unix:./s --key ./sealwire.key",
+  pull: "there --from unix:./s --key ./sealwire.key --into ./into",
+  "inbox list": "--inbox ./i.db",
+  "inbox show": "$id --inbox ./i.db",
+  "inbox take": "--inbox ./i.db",
+  "inbox done": undefined,
+  "inbox retry": "$id --inbox ./i.db",
+  "inbox prune": "--older 30d --inbox ./i.db",
+  encrypt: "./x --key ./sealwire-file.key -o ./y",
+  decrypt: "./x.sealed --key ./sealwire-file.key -o ./z",
+  rekey: "./r.sealed --identity ./me.key --to ./recipients",
+  keygen: "-o ./new.key",
+  pubkey: "",
+  "peers list": "--file ./p",
+  "peers show": "alice --file ./p",
+  "peers add": "bob $key2 --file ./p",
+  "peers rename": "alice carol --file ./p",
+  "peers revoke": "carol --file ./p",
+  "peers remove": "carol --file ./p",
+  fingerprint: "$key",
+  "keys protect": "./me.key",
+  "keys unprotect": "./me.key",
+  "keys rotate": "",
+  inspect: "./x.sealed",
+  status: "./c",
+  "check-config": "./serve.toml",
+  "classic keygen": "--key ./classic.key"
+}
+/** Commands that wait for others. */
+const waiting = ["serve", "tunnel", "pipe", "inbox work", "pair", "classic serve", "classic send"]
+
+it("every command is in one of the two lists", () => {
+  expect([...Object.keys(runs), ...waiting].toSorted()).toEqual(names.toSorted())
+})
+
+/** Makes what the commands of `runs` need; returns the values of their variables. */
+const furnish = async (box: Box): Promise<Readonly<Record<string, string>>> => {
+  const run = async (args: string) => {
+    const ended = await box.run(args.split(" "))
+    expect([args, ended.code, ended.stderr]).toEqual([args, 0, expect.anything()])
+    return ended.stdout.toString().trim()
+  }
+  for (const kind of ["", " --identity", " --file-key"]) await run(`keygen${kind}`)
+  for (const name of ["me", "other"]) await run(`keygen --identity -o ./${name}.key`)
+  const [key, key2] = [
+    await run("pubkey --identity ./me.key"),
+    await run("pubkey --identity ./other.key")
+  ]
+  box.write("recipients", `${key} me\n`)
+  await run(`peers add alice ${key} --file ./p`)
+  box.write("x", "text")
+  await run("encrypt ./x --key ./sealwire-file.key -o ./x.sealed")
+  await run("encrypt ./x --to ./recipients -o ./r.sealed")
+  box.write("serve.toml", 'listen = "127.0.0.1:0"')
+  for (const folder of ["store", "into"]) await box.runOther("mkdir", [folder])
+  box.write("store/there", "text")
+  const serving = "--listen unix:./s --key ./sealwire.key --inbox ./i.db --files ./store"
+  await box.listen(`serve ${serving} --control ./c`.split(" "), { process: true })
+  await run("send --to unix:./s --key ./sealwire.key kept")
+  const listed = await run("inbox list --inbox ./i.db --json")
+  return { $id: String((JSON.parse(listed) as { id: unknown }).id), $key: key, $key2: key2 }
+}
+
+it.skipIf(!existsSync("/dev/full"))(
+  "every command fails when it cannot write its result",
+  async ({ box }) => {
+    const variables = await furnish(box)
+    const wrong: Array<unknown> = []
+    for (const [name, args] of Object.entries(runs)) {
+      if (args === undefined) continue
+      const given = args.replaceAll(/\$\w+/g, (variable) => variables[variable] ?? "")
+      const env = { SEALWIRE_PASSPHRASE: "x" }
+      const command = `${name} ${given} --json`
+      const full = await box
+        .startOther("sh", ["-c", `exec "$0" "$1" ${command} > /dev/full`, process.execPath, bin], {
+          env
+        })
+        .ended()
+      if (full.code !== 2 || !full.stderr.includes("cannot write standard output (ENOSPC)"))
+        wrong.push([command, full])
+    }
+    expect(wrong).toEqual([])
+  }
+)
