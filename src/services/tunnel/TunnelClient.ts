@@ -1,8 +1,10 @@
 // The near end of a tunnel: an accepted connection -> a channel -> the server's target. TUNNEL.md.
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Channel, ChannelItem } from "../../channel/Channel.ts"
 import { ChannelTampered, PeerDead, type ChannelError } from "../../channel/ChannelErrors.ts"
@@ -10,12 +12,21 @@ import type { Accepted } from "../../transports/Acceptor.ts"
 import type { Address } from "../../transports/Address.ts"
 import { Transport } from "../../transports/Transport.ts"
 import { connectionsBelowDescriptorLimit } from "../../transports/limits.ts"
-import type { ConnectionLost, ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
-import type { Counters } from "../Service.ts"
+import type {
+  ConnectFailed,
+  ConnectionLost,
+  ListenFailed,
+  PortInUse
+} from "../../transports/TransportErrors.ts"
+import { dial, type DialOptions } from "../Dial.ts"
+import { isTransient } from "../Retry.ts"
+import { opening, type Counters, type SessionFailure } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { splice, type PlainConnection, type TunnelIdle } from "./Splice.ts"
 import { trafficCounter } from "./traffic.ts"
-import type { Lease, NoChannel, ChannelPool } from "./ChannelPool.ts"
+import * as ChannelPool from "./ChannelPool.ts"
+import type { Lease, NoChannel } from "./ChannelPool.ts"
+import { name } from "./rules.ts"
 import { decode, encode, isFailure, type FailureReason } from "./Messages.ts"
 
 /** Every limit of a tunnel's near end, by name. */
@@ -164,7 +175,7 @@ export interface TunnelCallbacks {
 /** Options of a tunnel's near end. */
 export interface ListenOptions<E> extends TunnelCallbacks {
   readonly address: Address
-  readonly pool: ChannelPool<E>
+  readonly pool: ChannelPool.ChannelPool<E>
   readonly idle?: Duration.Duration | undefined
   /** Label of the tunnel in metrics and traces. Default: "". */
   readonly target?: string
@@ -255,3 +266,81 @@ const rateLimit = (limit: number): (() => boolean) => {
     return ++count <= limit
   }
 }
+
+/** The near end of a tunnel that is listening. */
+export interface TunnelClient {
+  /** The local address: what connects to it reaches the target. */
+  readonly address: Address
+  /**
+   * Succeeds if the server offers connections to the target now; fails with the reason. For a health
+   * check.
+   */
+  readonly check: Effect.Effect<void, SessionFailure>
+}
+
+/** A tunnel as a service: `TunnelClient.layer` provides it. */
+export const TunnelClient: Context.Tag<TunnelClient, TunnelClient> =
+  Context.GenericTag<TunnelClient>("sealwire/services/tunnel/TunnelClient")
+
+/** Options of a tunnel as a layer. */
+export interface LayerOptions<E, R> extends Partial<
+  Omit<ListenOptions<E>, "address" | "pool" | "target">
+> {
+  /** The local address. */
+  readonly listen: Address
+  /** The server, and how this client authenticates it. */
+  readonly server: DialOptions<E, R>
+  /** The name of the server's target. Default: the only one it has. */
+  readonly target?: string
+  /** Number of channels kept ready. Default: `limits.ready` of ChannelPool. */
+  readonly ready?: number
+}
+
+/**
+ * Provides a tunnel that listens once the layer is built. Fails with `PortInUse` or `ListenFailed`,
+ * and as the first attempt to reach the server does, if another attempt cannot help; a server that
+ * is away is tried again for as long as the tunnel exists.
+ *
+ * @example
+ * const DatabaseLive = TunnelClient.layer({
+ *   listen: Address.tcp("127.0.0.1", 5432),
+ *   server: { address, keys: Credentials.pinned(serverKey) },
+ *   target: "postgres"
+ * })
+ */
+export const layer = <E extends SessionFailure = never, R = never>({
+  listen: address,
+  server,
+  target = "",
+  ready,
+  ...options
+}: LayerOptions<E, R>): Layer.Layer<
+  TunnelClient,
+  PortInUse | ListenFailed | ConnectFailed | ChannelError | E,
+  Exclude<R | Transport, Scope.Scope>
+> =>
+  Layer.scoped(
+    TunnelClient,
+    Effect.gen(function* () {
+      const pool = yield* ChannelPool.make({
+        open: (use) => Effect.scoped(Effect.flatMap(dial(server, opening(name, target)), use)),
+        ...(ready === undefined ? {} : { size: ready })
+      })
+      const nothing = () => Effect.void
+      const listener = yield* listen({
+        onStarted: nothing,
+        onEnded: nothing,
+        onRefused: nothing,
+        ...options,
+        address,
+        pool,
+        target
+      })
+      yield* Effect.catchIf(
+        pool.firstAttempt,
+        (error) => isTransient(error, false),
+        () => Effect.void
+      )
+      return { address: listener.address, check: pool.check }
+    })
+  )
