@@ -59,7 +59,11 @@ const fitsInProcess = (args: ReadonlyArray<string>, options: Options): boolean =
   // They use the descriptors of standard input and output.
   args[0] !== "pipe" &&
   !(args[0] === "tunnel" && args.includes("-")) &&
-  !args.some((arg) => /\b(fd|systemd):|-fd\b|\/(dev|proc)\//.test(arg))
+  !args.some((arg, index) =>
+    /^--passphrase-fd$/.test(arg)
+      ? args[index + 1] !== "0"
+      : /\b(fd|systemd):|-fd\b(?!=0$)|\/(dev|proc)\//.test(arg)
+  )
 
 export interface Server extends Running {
   /** The address in its listening event. */

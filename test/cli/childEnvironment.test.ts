@@ -10,7 +10,7 @@ const seenByHandler = async (
   env: Readonly<Record<string, string>>,
   fds: ReadonlyArray<number> = []
 ): Promise<string> => {
-  box.useProcesses()
+  box.useProcesses("serve")
   // Descriptors above 15 are inherited: libuv closes only those below.
   const stdio: Array<"ignore" | "pipe" | number> = Array.from({ length: 20 }, (_, fd) =>
     fd === 1 || fd === 2 ? "pipe" : "ignore"
@@ -78,7 +78,7 @@ describe("a command for a key does not see", () => {
     env: Readonly<Record<string, string>>,
     inherited: string
   ): Promise<string> => {
-    box.useProcesses()
+    box.useProcesses("serve")
     for (const name of ["first", "second"])
       expect((await box.run(["keygen", "-o", `./${name}.key`])).code).toBe(0)
     const fd = openSync(box.path(inherited), "r")
@@ -108,7 +108,6 @@ describe("a command for a key does not see", () => {
   it("the variable of a key that is read later, nor the descriptor of a passphrase that is not needed", async ({
     box
   }) => {
-    box.useProcesses()
     expect((await box.run(["keygen"])).code).toBe(0)
     box.write("passphrase", "correct horse")
     const text = box.read("sealwire.key").toString().trim().split("\n").at(-1) ?? ""

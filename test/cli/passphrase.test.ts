@@ -138,9 +138,9 @@ describe("a passphrase is its first line, whatever an editor has added", () => {
     ["a descriptor", (stdin) => [[...pubkey, "--passphrase-fd", "0"], { stdin }]],
     ["the environment", (input) => [pubkey, { env: { SEALWIRE_PASSPHRASE: input } }]]
   ]
-  it.for(doors)("from %s", { timeout: 120_000 }, async ([, runWith], { box }) => {
+  it.for(doors)(sampled("from %s"), { timeout: 120_000 }, async ([, runWith], { box }) => {
     box.write("me.key", text)
-    for (const spelling of spellings) {
+    for (const spelling of sample(spellings, 5)) {
       const { code, stdout } = await box.run(...runWith(spelling))
       expect([spelling, code, stdout.toString()]).toEqual([spelling, 0, publicKey])
     }

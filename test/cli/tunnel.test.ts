@@ -495,7 +495,7 @@ describe("real programs", () => {
         "-c",
         "50",
         "-n",
-        String(runs(500, 5000)),
+        String(runs(150, 5000)),
         "-t",
         "set,get",
         "-d",

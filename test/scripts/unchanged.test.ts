@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest"
+import { sharedFolder } from "../fixtures/folder.ts"
 // @ts-expect-error -- plain JavaScript, which runs before anything is installed
 import * as unchanged from "../../scripts/unchanged.mjs"
 
@@ -19,17 +20,21 @@ const leftOut = (at = root): ReadonlyArray<string> =>
   unchangedSuites(at).left.flatMap(({ files }) => files)
 
 let root: string
-const write = (file: string, text: string) => {
-  mkdirSync(path.dirname(path.join(root, file)), { recursive: true })
-  writeFileSync(path.join(root, file), text)
+const write = (file: string, text: string, at = root) => {
+  mkdirSync(path.dirname(path.join(at, file)), { recursive: true })
+  writeFileSync(path.join(at, file), text)
+}
+const sources = ["src/a.ts", "scripts/b.ts", "examples/c.ts", "docs/d.md"]
+const top = ["package.json", "package-lock.json", "tsconfig.json", "README.md", "LICENSE"]
+/** Writes files that stand for those of the project. */
+const fill = (at: string) => {
+  for (const file of [...top, ...sources]) write(file, file, at)
 }
 
 beforeEach(() => {
   vi.stubEnv("CI", undefined)
   root = mkdtempSync(path.join(tmpdir(), "sealwire-unchanged-"))
-  for (const file of ["package.json", "package-lock.json", "tsconfig.json", "README.md", "LICENSE"])
-    write(file, file)
-  for (const file of ["src/a.ts", "scripts/b.ts", "examples/c.ts", "docs/d.md"]) write(file, file)
+  fill(root)
 })
 afterEach(() => {
   vi.unstubAllEnvs()
@@ -92,12 +97,22 @@ describe("in a clone", () => {
     writeFileSync(path.join(clone, file), text)
   }
 
+  // Made once and copied: ten processes of git for each test would take most of its time.
+  const prepared = sharedFolder()
+  beforeAll(() => {
+    fill(prepared)
+    writeFileSync(path.join(prepared, ".gitignore"), "dist/\nclone/\ninner/\n")
+    git(prepared, "init", "--quiet", "--template=", "--initial-branch=main")
+    commit(prepared)
+    git(prepared, "clone", "--quiet", "--template=", ".", "clone")
+    // Relative, so that it is the copy in a copy.
+    git(path.join(prepared, "clone"), "remote", "set-url", "origin", "..")
+  })
   beforeEach(() => {
-    write(".gitignore", "dist/\nclone/\ninner/\n")
-    git(root, "init", "--quiet", "--initial-branch=main")
-    commit(root)
+    cpSync(prepared, root, { recursive: true })
     clone = path.join(root, "clone")
-    git(root, "clone", "--quiet", root, clone)
+    // The index has the times and inodes of the original.
+    git(clone, "update-index", "--refresh")
   })
 
   it("no suite runs whose files are those of the upstream, which CI has tested", () => {

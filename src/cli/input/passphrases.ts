@@ -7,6 +7,7 @@ import type { Secret } from "../../bytes/Secret.ts"
 import * as Descriptor from "../../keys/Descriptor.ts"
 import { KeyUnavailable, PassphraseRefused } from "../../keys/KeyErrors.ts"
 import { Passphrase } from "../../keys/Passphrase.ts"
+import { Streams } from "../Streams.ts"
 import * as terminal from "./terminal.ts"
 
 const variable = "SEALWIRE_PASSPHRASE"
@@ -20,7 +21,10 @@ export const passphraseSource = (
     const text = env[variable] ?? ""
     // The programs of exec: keys must not inherit it.
     delete env[variable]
-    if (descriptor !== undefined) return Effect.succeed(atDescriptor(Number(descriptor)))
+    if (descriptor !== undefined)
+      return Effect.map(Streams, ({ descriptors }) =>
+        atDescriptor(Number(descriptor), descriptors.stdin)
+      )
     if (text !== "")
       return Effect.succeed(
         fromPlace(
@@ -45,13 +49,13 @@ const noSource: Passphrase.Shape = {
   requestNew: (reference) => new PassphraseRefused({ reference, detail: sources })
 }
 
-/** Reads the descriptor once, for all keys. */
-const atDescriptor = (descriptor: number): Passphrase.Shape =>
+/** Reads the descriptor once, for all keys. 0 is that of standard input. */
+const atDescriptor = (descriptor: number, stdin: number): Passphrase.Shape =>
   fromPlace(
     Effect.runSync(
       Effect.cached(
         Effect.flatMap(
-          Descriptor.read(descriptor, {
+          Descriptor.read(descriptor === 0 ? stdin : descriptor, {
             maxBytes: Passphrase.maxInputBytes,
             isComplete: (bytes) => bytes.includes(0x0a)
           }),

@@ -23,7 +23,7 @@ import { Transport } from "../../../src/transports/index.ts"
 import { dialKeys, suiteOf } from "../../channel/rig.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
-import { runs } from "../../fixtures/sample.ts"
+import { sample, sampled } from "../../fixtures/sample.ts"
 import {
   partialFilesIn,
   pullPaths,
@@ -60,9 +60,16 @@ const changeAt = (step: number, change: () => void) => {
       read: Effect.suspend(() => next(channel.read)),
       write: (bytes) => next(channel.write(bytes))
     }),
-    isOver: () => steps <= step
+    steps: () => steps
   }
 }
+
+/** Changes at `count` of the steps of a transfer, which an attempt returns, and once at none. */
+const atSteps = <E, R>(count: number, attempt: (step: number) => Effect.Effect<number, E, R>) =>
+  Effect.gen(function* () {
+    const steps = Array.from({ length: yield* attempt(Infinity) }, (_, step) => step)
+    for (const step of sample(steps, count)) yield* attempt(step)
+  })
 
 type Transfer = (
   local: string,
@@ -113,11 +120,10 @@ const withCoarseClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect
 
 describe.each(ways)("%s of a source that is rewritten meanwhile, its time restored", (_, run) => {
   it.scopedLive.each([5, 100_000, 5 * MiB])(
-    "stores one of its states or nothing: %i bytes, rewritten at any step",
+    sampled("stores one of its states or nothing: %i bytes, rewritten at any step"),
     (size) =>
-      Effect.gen(function* () {
-        // Of many steps, each other one in a short run.
-        for (let step = 0; ; step += size > MiB ? runs(2, 1) : 1) {
+      atSteps(5, (step) =>
+        Effect.gen(function* () {
           const [source, target] = [yield* scopedFolder, yield* scopedFolder]
           const file = path.join(source, "file")
           write(file, size, 1)
@@ -130,45 +136,45 @@ describe.each(ways)("%s of a source that is rewritten meanwhile, its time restor
           expect([step, states.length]).toEqual([step, record.outcomes.file === "stored" ? 1 : 0])
           if (states.length === 0) expect(record.outcomes).toEqual({ file: "changed" })
           expect(partialFilesIn(target)).toEqual([])
-          if (change.isOver()) break
-        }
-      }).pipe(memory),
+          return change.steps()
+        })
+      ).pipe(memory),
     60_000
   )
 
-  it.scopedLive("stores none while two changes get one ctime", () =>
-    Effect.gen(function* () {
-      const size = 2 * MiB
-      for (let step = 0; ; step++) {
+  it.scopedLive(sampled("stores none while two changes get one ctime"), () =>
+    atSteps(5, (step) =>
+      Effect.gen(function* () {
+        const size = 2 * MiB
         const [source, target] = [yield* scopedFolder, yield* scopedFolder]
         const file = path.join(source, "file")
         write(file, size, 1)
         const change = changeAt(step, () => write(file, size, 2))
         yield* run(source, target, { wrap: change.wrap })
         expect(statesIn(path.join(target, "file")).length).toBeLessThan(2)
-        if (change.isOver()) break
-      }
-    }).pipe(withCoarseClock, memory)
+        return change.steps()
+      })
+    ).pipe(withCoarseClock, memory)
   )
 
-  it.scopedLive("compares no mixture with what the receiver has", () =>
+  it.scopedLive(sampled("compares no mixture with what the receiver has"), () =>
     Effect.gen(function* () {
       // The receiver has a file whose first block is of one state and whose second is of the other.
       const size = 2 * protocolLimits.blockBytes
       const mixture = Buffer.alloc(size, 1)
       mixture.fill(2, protocolLimits.blockBytes)
       const outcomes = new Set<unknown>()
-      for (let step = 0; ; step++) {
-        const [source, target] = [yield* scopedFolder, yield* scopedFolder]
-        const file = path.join(source, "file")
-        write(file, size, 1)
-        const there = openSync(path.join(target, "file"), "w")
-        writeSync(there, mixture)
-        closeSync(there)
-        const change = changeAt(step, () => write(file, size, 2))
-        outcomes.add((yield* run(source, target, { wrap: change.wrap })).outcomes.file)
-        if (change.isOver()) break
-      }
+      yield* atSteps(4, (step) =>
+        Effect.gen(function* () {
+          const [source, target] = [yield* scopedFolder, yield* scopedFolder]
+          const file = path.join(source, "file")
+          write(file, size, 1)
+          writeFileSync(path.join(target, "file"), mixture)
+          const change = changeAt(step, () => write(file, size, 2))
+          outcomes.add((yield* run(source, target, { wrap: change.wrap })).outcomes.file)
+          return change.steps()
+        })
+      )
       expect(outcomes.has("same")).toBe(false)
       expect(outcomes.has("exists")).toBe(true)
     }).pipe(memory)
@@ -178,39 +184,42 @@ describe.each(ways)("%s of a source that is rewritten meanwhile, its time restor
 it.scopedLive.each([
   ["of a partial file", true],
   ["of the file", false]
-] as const)("a push of which the receiver has every block %s keeps no mixture", ([, isPartial]) =>
-  Effect.gen(function* () {
-    const size = 2 * protocolLimits.blockBytes
-    const mixture = Buffer.alloc(size, 1)
-    mixture.fill(2, protocolLimits.blockBytes)
-    const tag = peerTag(dialKeys(suiteOf("IK")).identity?.publicKey ?? "")
-    const outcomes = new Set<unknown>()
-    for (let change = 0; change < 20; change++) {
-      const [source, target] = [yield* scopedFolder, yield* scopedFolder]
-      const file = path.join(source, "file")
-      write(file, size, 1)
-      const name = SafePath.root.localChild("file")
-      const entry = { kind: "file", path: name, size, mode: 0o644, mtime: 1e9 } as const
-      const there = isPartial ? resumableName("file", tag, entry) : "file"
-      writeFileSync(path.join(target, there), mixture, { mode: 0o600 })
-      // The sender reads the source once for its digests, and then what the receiver lacks.
-      let reads = 0
-      const { address } = yield* serveFiles(target)
-      const inode = statSync(file).ino
-      const { outcomes: seen } = yield* withReplaced(
-        files,
-        "read",
-        (read) =>
-          ((fd: number, ...rest: ReadonlyArray<unknown>) => {
-            if (files.fstatSync(fd).ino === inode && reads++ === change) write(file, size, 2)
-            return Reflect.apply(read, undefined, [fd, ...rest])
-          }) as unknown as typeof read,
-        pushPaths(address, [file])
-      )
-      outcomes.add(seen.file)
-      if (isPartial) expect(statesIn(path.join(target, "file")).length).toBeLessThan(2)
-    }
-    expect(outcomes.has("same")).toBe(false)
-    expect(outcomes.has(isPartial ? "changed" : "exists")).toBe(true)
-  }).pipe(memory)
+] as const)(
+  sampled("a push of which the receiver has every block %s keeps no mixture"),
+  ([, isPartial]) =>
+    Effect.gen(function* () {
+      const size = 2 * protocolLimits.blockBytes
+      const mixture = Buffer.alloc(size, 1)
+      mixture.fill(2, protocolLimits.blockBytes)
+      const tag = peerTag(dialKeys(suiteOf("IK")).identity?.publicKey ?? "")
+      const outcomes = new Set<unknown>()
+      const changes = Array.from({ length: 20 }, (_, read) => read)
+      for (const change of sample(changes, 5)) {
+        const [source, target] = [yield* scopedFolder, yield* scopedFolder]
+        const file = path.join(source, "file")
+        write(file, size, 1)
+        const name = SafePath.root.localChild("file")
+        const entry = { kind: "file", path: name, size, mode: 0o644, mtime: 1e9 } as const
+        const there = isPartial ? resumableName("file", tag, entry) : "file"
+        writeFileSync(path.join(target, there), mixture, { mode: 0o600 })
+        // The sender reads the source once for its digests, and then what the receiver lacks.
+        let reads = 0
+        const { address } = yield* serveFiles(target)
+        const inode = statSync(file).ino
+        const { outcomes: seen } = yield* withReplaced(
+          files,
+          "read",
+          (read) =>
+            ((fd: number, ...rest: ReadonlyArray<unknown>) => {
+              if (files.fstatSync(fd).ino === inode && reads++ === change) write(file, size, 2)
+              return Reflect.apply(read, undefined, [fd, ...rest])
+            }) as unknown as typeof read,
+          pushPaths(address, [file])
+        )
+        outcomes.add(seen.file)
+        if (isPartial) expect(statesIn(path.join(target, "file")).length).toBeLessThan(2)
+      }
+      expect(outcomes.has("same")).toBe(false)
+      expect(outcomes.has(isPartial ? "changed" : "exists")).toBe(true)
+    }).pipe(memory)
 )

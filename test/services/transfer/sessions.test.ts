@@ -209,12 +209,12 @@ describe("a quota is not exceeded by parallel sessions", () => {
 
 describe("the memory of a peer", () => {
   const many = (at: string) => {
-    for (let index = 0; index < 1000; index++)
+    for (let index = 0; index < 500; index++)
       writeFileSync(path.join(at, `${index}`.padStart(200, "0")), "")
   }
-  // 1,000 entries with long names take about 1 MiB beside the buffers of a session.
-  const little = { peerMemory: limits.sessionMemory + MiB / 2 }
-  const enough = { peerMemory: limits.sessionMemory + 2 * MiB }
+  // 500 entries with long names take about 0.5 MiB beside the buffers of a session.
+  const little = { peerMemory: limits.sessionMemory + MiB / 4 }
+  const enough = { peerMemory: limits.sessionMemory + MiB }
 
   it.scopedLive("bounds the manifests that it pushes and pulls", () =>
     Effect.gen(function* () {
