@@ -156,21 +156,30 @@ describe("a key is loaded", () => {
   const secret = Secret.random(32)
   const publicKey = `${PublicKey.encode(fromPrivate(secret).publicKey)}\n`
 
+  it.for([
+    ["in a file", "file:./me.key", () => ({})],
+    ["in the environment", "env:ME", () => ({ ME: KeyText.encode(Identity, secret) })],
+    ["by a command", "exec:cat me.key | tail -1", () => ({})],
+    [
+      "among systemd's credentials",
+      "cred:me.key",
+      (folder: string) => ({ CREDENTIALS_DIRECTORY: folder })
+    ]
+  ] as const)("%s", async ([, reference, env], { box }) => {
+    box.write("me.key", KeyText.encode(Identity, secret))
+    const args = ["pubkey", "--identity", reference]
+    const { code, stdout } = await box.run(args, { env: { ...env(box.cwd) } })
+    expect([code, stdout.toString()]).toEqual([0, publicKey])
+  })
+
   /** Runs a line in a shell. */
   const commands = [
-    ["in a file", `$sealwire pubkey --identity file:./me.key`],
-    ["in the environment", `ME="$(cat me.key)" $sealwire pubkey --identity env:ME`],
     ["at a descriptor that is a file", `$sealwire pubkey --identity fd:3 3< me.key`],
     [
       "at a descriptor that is a pipe",
       `cat me.key | $sealwire pubkey --identity fd:7 7<&0 0</dev/null`
     ],
-    ["at standard input", `cat me.key | $sealwire pubkey --identity fd:0`],
-    ["by a command", `$sealwire pubkey --identity "exec:cat me.key | tail -1"`],
-    [
-      "among systemd's credentials",
-      `CREDENTIALS_DIRECTORY="$PWD" $sealwire pubkey --identity cred:me.key`
-    ]
+    ["at standard input", `cat me.key | $sealwire pubkey --identity fd:0`]
   ] as const
 
   it.for(commands)("%s", async ([, command], { box }) => {

@@ -34,7 +34,8 @@ const samplesOf = (page: string): ReadonlyMap<string, number> =>
 
 /** A server with every service, and a tunnel to it; returns their pages after some work. */
 const pagesOf = async (box: Box) => {
-  box.useProcesses()
+  // Metrics are those of a process.
+  box.useProcesses("serve")
   mkdirSync(box.path("files"))
   const [serverPort, tunnelPort] = [await freePort(), await freePort()]
   const server = await box.listen([
@@ -44,12 +45,15 @@ const pagesOf = async (box: Box) => {
     "--metrics",
     `127.0.0.1:${serverPort}`
   ])
-  const tunnel = box.start([
-    ..."tunnel --json --listen 127.0.0.1:0 --metrics".split(" "),
-    `127.0.0.1:${tunnelPort}`,
-    "--to",
-    server.address
-  ])
+  const tunnel = box.start(
+    [
+      ..."tunnel --json --listen 127.0.0.1:0 --metrics".split(" "),
+      `127.0.0.1:${tunnelPort}`,
+      "--to",
+      server.address
+    ],
+    { process: true }
+  )
   await tunnel.until("the tunnel", ({ stdout }) => stdout.includes("tunnel-listening"))
   expect((await box.run(["send", "--to", server.address, "one", "two"])).code).toBe(0)
   box.write("file", "content")
@@ -60,24 +64,27 @@ const pagesOf = async (box: Box) => {
   return [await pageOf(serverPort), await pageOf(tunnelPort)] as const
 }
 
+/** The same pages for both tests. */
+let pages: ReturnType<typeof pagesOf> | undefined
+
 it.skipIf(!hasPromtool)(
   "promtool accepts the metrics of a server and of a tunnel",
   async ({ box }) => {
-    const pages = await pagesOf(box)
-    for (const page of pages) {
+    const both = await (pages ??= pagesOf(box))
+    for (const page of both) {
       const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
         input: page
       })
       expect([status, stdout.toString(), stderr.toString()]).toEqual([0, "", ""])
     }
     // The checker finds what is wrong.
-    const wrong = pages[0].replaceAll("sealwire_messages_total", "sealwire_messages")
+    const wrong = both[0].replaceAll("sealwire_messages_total", "sealwire_messages")
     expect(spawnSync("promtool", ["check", "metrics"], { input: wrong }).status).not.toBe(0)
   }
 )
 
 it("the metrics count what was done, in seconds and cumulative buckets", async ({ box }) => {
-  const [server, tunnel] = await pagesOf(box)
+  const [server, tunnel] = await (pages ??= pagesOf(box))
   const samples = samplesOf(server)
   for (const { name } of [metrics.server.handshake, metrics.message.receipt]) {
     const buckets = [...samples].filter(([sample]) => sample.startsWith(`${name}_bucket{`))

@@ -22,8 +22,9 @@ import {
 import files from "node:fs"
 import net from "node:net"
 import path from "node:path"
-import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { buildSync } from "esbuild"
 import { limits, protocolLimits } from "../../../src/services/transfer/limits.ts"
 import type { Entry } from "../../../src/services/transfer/Manifest.ts"
 import * as Names from "../../../src/services/transfer/Names.ts"
@@ -33,7 +34,7 @@ import { costOf } from "../../../src/services/transfer/Quotas.ts"
 import { SafeDirectories } from "../../../src/services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import { withReplaced } from "../../testing/builtins.ts"
-import { folderOfEachTest } from "../../fixtures/folder.ts"
+import { folderOfEachTest, sharedFolder } from "../../fixtures/folder.ts"
 
 const canUnshare = spawnSync("unshare", ["--net", "true"]).status === 0
 
@@ -261,17 +262,22 @@ describe("the lock of a partial file", () => {
     utimesSync(entry, past, past)
   }
 
+  // Bundled once: tsx would translate the imports in each process.
+  const holder = path.join(sharedFolder(), "holder.mjs")
+  beforeAll(() => {
+    buildSync({
+      entryPoints: [path.join(import.meta.dirname, "LockHolder.ts")],
+      outfile: holder,
+      bundle: true,
+      platform: "node",
+      format: "esm"
+    })
+  })
+
   /** A process that holds the lock, with this program before it. */
   const otherProcess = (...before: ReadonlyArray<string>) =>
     Effect.promise(async () => {
-      const [program = "", ...args] = [
-        ...before,
-        process.execPath,
-        "--import",
-        "tsx",
-        path.join(import.meta.dirname, "LockHolder.ts"),
-        folder()
-      ]
+      const [program = "", ...args] = [...before, process.execPath, holder, folder()]
       const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] })
       const [said] = (await once(child.stdout, "data")) as [Buffer]
       expect(said.toString()).toBe("locked\n")
@@ -486,11 +492,9 @@ describe("the lock of a partial file", () => {
       const kills = yield* Effect.all(
         Array.from({ length: 3 }, () =>
           Effect.promise(async () => {
-            const child = spawn(
-              process.execPath,
-              ["--import", "tsx", path.join(import.meta.dirname, "LockHolder.ts"), folder()],
-              { stdio: ["ignore", "pipe", "inherit"] }
-            )
+            const child = spawn(process.execPath, [holder, folder()], {
+              stdio: ["ignore", "pipe", "inherit"]
+            })
             const [said] = (await once(child.stdout, "data")) as [Buffer]
             return { child, said: said.toString() }
           })
