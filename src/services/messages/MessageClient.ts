@@ -1,9 +1,11 @@
 // Sends messages over a channel and waits for their receipts. MESSAGES.md.
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
 import type { Channel } from "../../channel/Channel.ts"
 import type { ChannelError, HandshakeFailed } from "../../channel/ChannelErrors.ts"
 import { Timers } from "../../transports/Timers.ts"
@@ -20,6 +22,7 @@ import { opening } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 
 export { MessageTooLong, NotTaken, ReplyLost } from "./MessageErrors.ts"
+export { schema, type SchemaClient, type SchemaRequestClient } from "./SchemaClient.ts"
 
 /** The limits of a client. */
 export const limits = {
@@ -153,6 +156,33 @@ export const connect = <E = never, R = never>(
       ended: receipts.ended
     }
   })
+
+/**
+ * Sends the elements of a stream as messages, and completes when the server has handled all of them.
+ * Waits while the send buffer is full, and for no receipt before the end.
+ *
+ * @example
+ * yield* Stream.run(Stream.map(lines, (line) => Buffer.from(line)), MessageClient.toSink(client))
+ */
+export const toSink = ({
+  send,
+  sendBatch,
+  ended
+}: Pick<MessageClient, "send" | "sendBatch" | "ended">): Sink.Sink<
+  void,
+  Uint8Array,
+  never,
+  MessageTooLong | NotTaken | ChannelError
+> =>
+  Sink.zipRight(
+    Sink.forEachChunk((chunk: Chunk.Chunk<Uint8Array>) => {
+      const texts = Chunk.toReadonlyArray(chunk)
+      const writing = Effect.forEach(encodeMessages(texts), sendBatch, { discard: true })
+      return Effect.zipRight(checkLengths(texts), Effect.raceFirst(writing, ended))
+    }),
+    // It waits for the receipts of everything that was sent before.
+    Sink.fromEffect(Effect.suspend(() => send([])))
+  )
 
 /** Writes a batch after `count` has counted its messages. */
 type WriteBatch = (batch: Batch, count?: () => void) => Effect.Effect<void, ChannelError>

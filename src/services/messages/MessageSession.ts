@@ -27,10 +27,20 @@ import { fitsAllowance, takeMessages } from "./rules.ts"
 /** The receipt of handled messages, but for its count. */
 export type Outcome = Omit<Receipt, "count">
 
-/** Handles a batch: adjacent plain messages together, each request alone. */
+/** Handles a batch: adjacent plain messages together or alone, each request alone. */
 export type HandleBatch<E, R> = (
   batch: ReadonlyArray<Message>
 ) => Effect.Effect<Outcome, MessageRefused | E, R>
+
+/** How messages are handled together: `batchesOf`, or `singly`. */
+type Split = typeof batchesOf
+
+interface SessionOptions<E, R> {
+  readonly handle: HandleBatch<E, R>
+  readonly split: Split
+  readonly runtime: Runtime.Runtime<R>
+  readonly resume: (result: Effect.Effect<void, Failure<E>>) => void
+}
 
 type Failure<E> = ChannelError | MessageRefused | RefusedByRules | E
 
@@ -40,11 +50,12 @@ type Failure<E> = ChannelError | MessageRefused | RefusedByRules | E
  */
 export const run = <E extends SessionFailure, R>(
   session: ServiceSession,
-  handle: HandleBatch<E, R>
+  handle: HandleBatch<E, R>,
+  split: Split = batchesOf
 ): Effect.Effect<void, Failure<E>, R> =>
   Effect.flatMap(Effect.runtime<R>(), (runtime) =>
     Effect.async((resume) => {
-      const running = new MessageSession(session, handle, runtime, resume)
+      const running = new MessageSession(session, { handle, split, runtime, resume })
       running.start()
       return running.interrupt
     })
@@ -53,6 +64,7 @@ export const run = <E extends SessionFailure, R>(
 class MessageSession<E extends SessionFailure, R> {
   readonly #session: ServiceSession
   readonly #handle: HandleBatch<E, R>
+  readonly #split: Split
   readonly #runtime: Runtime.Runtime<R>
   readonly #resume: (result: Effect.Effect<void, Failure<E>>) => void
   readonly #decoder = new MessageDecoder()
@@ -82,14 +94,10 @@ class MessageSession<E extends SessionFailure, R> {
   #lost: ChannelError | undefined
   #isOver = false
 
-  constructor(
-    session: ServiceSession,
-    handle: HandleBatch<E, R>,
-    runtime: Runtime.Runtime<R>,
-    resume: (result: Effect.Effect<void, Failure<E>>) => void
-  ) {
+  constructor(session: ServiceSession, { handle, split, runtime, resume }: SessionOptions<E, R>) {
     this.#session = session
     this.#handle = handle
+    this.#split = split
     this.#runtime = runtime
     this.#resume = resume
     this.#add = sessionCounter(counters, session.counters)
@@ -131,7 +139,7 @@ class MessageSession<E extends SessionFailure, R> {
     const messages = this.#decoder.push(item)
     const fits = peerSession === undefined || fitsAllowance(peerSession, this.#decoder.held)
     const allowed = this.#takeAllowed(messages)
-    this.#batches = batchesOf(allowed)
+    this.#batches = this.#split(allowed)
     this.#nextBatch = 0
     this.#afterBatches =
       allowed.length < messages.length || !fits

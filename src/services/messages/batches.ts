@@ -17,6 +17,9 @@ export const batchesOf = (
   return batches
 }
 
+/** Each message alone, so that each has its receipt although the next one fails. */
+export const singly: typeof batchesOf = (messages) => messages.map((message) => [message])
+
 /** Bytes of the texts. */
 export const sizeOf = (messages: ReadonlyArray<Message>): number =>
   messages.reduce((sum, { size }) => sum + size, 0)
