@@ -1,6 +1,10 @@
+import type * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import { Secret } from "../bytes/Secret.ts"
 import * as Utf8 from "../bytes/Utf8.ts"
 import { KeyRejected, KeyUnavailable, PassphraseRefused } from "./KeyErrors.ts"
@@ -56,6 +60,29 @@ export class Passphrase extends Context.Reference<Passphrase>()("sealwire/keys/P
 
   /** The longest input of which `fromInput` needs to see the beginning: a byte order mark, a line. */
   static readonly maxInputBytes: number = limits.passphraseBytes + 5
+
+  /**
+   * One passphrase for every key, from memory or from the program's configuration. Fails with a
+   * ConfigError if it cannot be read, or is no passphrase by `fromInput`.
+   *
+   * @example
+   * Passphrase.layer(Config.redacted("SEALWIRE_PASSPHRASE"))
+   */
+  static readonly layer = (
+    passphrase: Redacted.Redacted | Config.Config<string | Redacted.Redacted>
+  ): Layer.Layer<never, ConfigError.ConfigError> =>
+    Layer.effect(
+      Passphrase,
+      Effect.gen(function* () {
+        const given = Redacted.isRedacted(passphrase) ? passphrase : yield* passphrase
+        const text = Redacted.isRedacted(given) ? Redacted.value(given) : given
+        return Passphrase.always(
+          yield* Either.mapLeft(Passphrase.fromInput(Buffer.from(text)), (clause) =>
+            ConfigError.InvalidData([], `it ${clause}`)
+          )
+        )
+      })
+    )
 
   /** A source that returns one passphrase for every key. */
   static readonly always = (passphrase: Secret): Passphrase.Shape => ({

@@ -1,3 +1,6 @@
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Either from "effect/Either"
 import { createHash } from "node:crypto"
 import * as Bech32 from "../bytes/Bech32.ts"
 import * as Mnemonic from "../bytes/Mnemonic.ts"
@@ -39,3 +42,17 @@ export const words = (publicKey: Uint8Array): Promise<ReadonlyArray<string>> =>
   Mnemonic.encode(digest(publicKey), 6)
 
 const digest = (publicKey: Uint8Array): Buffer => createHash("sha256").update(publicKey).digest()
+
+/**
+ * A public key in the program's configuration, as the text that `encode` returns.
+ *
+ * @example
+ * const serverKey = yield* PublicKey.config("SEALWIRE_SERVER_KEY")
+ */
+export const config = (name: string): Config.Config<Uint8Array> =>
+  Config.mapOrFail(Config.string(name), (text) => {
+    const publicKey = decode(text.trim())
+    return publicKey === undefined
+      ? Either.left(ConfigError.InvalidData([name], "it is not a public key (sealwire1…)"))
+      : Either.right(publicKey)
+  })

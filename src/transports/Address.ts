@@ -3,6 +3,8 @@ import { quoted, shown } from "../bytes/excerpt.ts"
 import { mayBeKey, mayBeSecret } from "../bytes/mayBeSecret.ts"
 import { isIPv4, isIPv6 } from "node:net"
 import { normalize, resolve } from "node:path"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { canonicalHost } from "./canonicalHost.ts"
@@ -130,6 +132,17 @@ const hintFor = (text: string): string => {
   if (!text.includes(":")) return `missing port: write ${shown(text) || "127.0.0.1"}:8080`
   return "write host:port, [v6]:port, :port, /absolute/path or unix:path"
 }
+
+/**
+ * An address in the program's configuration, in the form that `parse` reads.
+ *
+ * @example
+ * const address = yield* Address.config("SEALWIRE_ADDRESS")
+ */
+export const config = (name: string): Config.Config<Address> =>
+  Config.mapOrFail(Config.string(name), (text) =>
+    Either.mapLeft(parse(text), ({ message }) => ConfigError.InvalidData([name], message))
+  )
 
 /** Formats an address so that `parse` reads it back. The host is in its canonical form. */
 export const format = (address: Address): string => {
