@@ -114,7 +114,7 @@ export const connect = <E = never, R = never>(
     const writeAll = (batches: Iterator<Batch>): Effect.Effect<void> | undefined => {
       for (let next = batches.next(); next.done !== true; next = batches.next()) {
         const batch = next.value
-        if (writer.hasRoom) writer.writeNow(batch, () => receipts.countSent(batch))
+        if (writer.hasRoom) writer.writeOnce(batch, () => receipts.countSent(batch))
         else
           return Effect.matchEffect(write(batch), {
             // Reported by the receipts: messages before it may still be acknowledged.

@@ -121,7 +121,12 @@ const encodeFrames = (
   let offset = 0
   for (let index = start; index < end; index++) {
     const text = texts[index] as Uint8Array
-    offset = bytes.writeUInt32BE(flags + text.length, offset)
+    // A method call here would cost as much as the copy of a short text.
+    const field = flags + text.length
+    bytes[offset++] = field >>> 24
+    bytes[offset++] = field >>> 16
+    bytes[offset++] = field >>> 8
+    bytes[offset++] = field
     const id = ids?.[index]
     if (id === undefined) offset = writeNewId(bytes, offset)
     else {
@@ -158,7 +163,7 @@ export const makeId = (): Uint8Array => {
 }
 
 /** Random bytes for the next ids: one system call per id would cost more than sealing a message. */
-const random = Buffer.alloc(256 * idBytes)
+const random = Buffer.alloc(1024 * idBytes)
 let used = random.length
 
 /** Writes a new id at `offset` and returns its end. For 16 bytes a loop is faster than a call. */
@@ -167,9 +172,10 @@ const writeNewId = (target: Uint8Array, offset: number): number => {
     randomFillSync(random)
     used = 0
   }
-  let at = offset
-  while (at < offset + idBytes) target[at++] = random[used++] as number
-  return at
+  const start = used
+  used += idBytes
+  for (let at = 0; at < idBytes; at++) target[offset + at] = random[start + at] as number
+  return offset + idBytes
 }
 
 /**
