@@ -7,7 +7,7 @@ import { canMount, smallDisk } from "./SmallDisk.ts"
 
 const inbox = ["--inbox", "./disk/inbox.db"]
 const text = "x".repeat(30_000)
-const advice = /the disk is full: free [\d,]+ KiB on the disk of \.\/disk\/inbox\.db/
+const advice = /message refused: \.\/disk\/inbox\.db: the disk is full: free [\d,]+ KiB on it/
 
 /** Sends messages until one is refused, and returns the number of those that were not. */
 const fill = async (box: Box, server: Server): Promise<number> => {
@@ -66,7 +66,7 @@ it.skipIf(!canMount)(
       const { code, stdout, stderr } = await box.run(["inbox", ...command, ...inbox])
       expect([command, code, stdout.length]).toEqual([command, 5, 0])
       expect(stderr).toMatch(
-        /^sealwire: inbox unavailable: the disk is full: free \d+ KiB on the disk of \.\/disk\/inbox\.db; try again later\n$/
+        /^sealwire: inbox unavailable: \.\/disk\/inbox\.db: the disk is full: free \d+ KiB on it; try again later\n$/
       )
     }
     rmSync(`${disk}/ballast`)

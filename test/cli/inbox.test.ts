@@ -314,7 +314,7 @@ describe("a full disk", () => {
       while (flowing.refusal === undefined) await sleep(5)
       expect(flowing.refusal).toBe("later")
       await server.until("the reason", ({ stderr }) =>
-        stderr.includes("message refused: the disk is full")
+        stderr.includes("message refused: ./disk/inbox.db: the disk is full: free ")
       )
       // Only the refused messages are left: more could fill the disk again.
       flowing.stop()

@@ -248,7 +248,7 @@ describe("an outbox", () => {
       expect([code, linesOf(stderr).at(-1)]).toEqual([
         5,
         expect.stringMatching(
-          /^sealwire: cannot use the outbox \.\/disk\/outbox\.db: the disk is full: free [\d,]+ KiB on the disk of \.\/disk\/outbox\.db$/
+          /^sealwire: cannot use the outbox \.\/disk\/outbox\.db: the disk is full: free [\d,]+ KiB on it$/
         )
       ])
       const server = await serve(box)

@@ -94,11 +94,11 @@ describe("a server", () => {
     await untilReady(port, 200, /^ready\n$/)
     renameSync(box.path("inbox.db"), box.path("elsewhere.db"))
     writeFileSync(box.path("inbox.db"), "", { mode: 0o600 })
-    await untilReady(port, 503, /^inbox: its file was moved, replaced or deleted; .*\n$/)
+    await untilReady(port, 503, /^inbox: \S+: its file was moved, replaced or deleted; .*\n$/)
     expect(await upOf(port)).toEqual(['sealwire_up{reason="inbox"} 0'])
     expect((await get(port, "/health")).body).toBe("ok\n")
     expect((await box.run(["status", "./control"])).stdout.toString()).toMatch(
-      /\nnot ready: inbox: its file was moved/
+      /\nnot ready: inbox: \S+: its file was moved/
     )
     const status = await box.run(["status", "./control", "--json"])
     expect(JSON.parse(status.stdout.toString())).toMatchObject({
@@ -119,7 +119,11 @@ describe("a server", () => {
     } catch {
       // The disk is full.
     }
-    await untilReady(port, 503, /^inbox: the disk is full.*\nfiles: .*\n$/)
+    await untilReady(
+      port,
+      503,
+      /^inbox: \.\/disk\/inbox\.db: the disk is full: free \d+ KiB on it.*\nfiles: .*\n$/
+    )
     expect((await upOf(port)).toSorted()).toEqual([
       'sealwire_up{reason="files"} 0',
       'sealwire_up{reason="inbox"} 0'

@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import Database from "libsql"
-import { shown } from "../../bytes/excerpt.ts"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as SqlInbox from "./SqlInbox.ts"
@@ -25,13 +24,17 @@ export const dialect: SqlInbox.Dialect = {
 
 /**
  * Returns the store of an inbox or outbox in an open file. With little space on its disk it leases
- * and acknowledges single messages, for which the log needs least.
+ * and acknowledges single messages, for which the log needs least. `explain` changes its errors.
  */
 export const makeStore = (
-  connection: Connection
+  connection: Connection,
+  explain: (refused: InboxRefused) => InboxRefused = (refused) => refused
 ): Effect.Effect<MessageStore, never, Scope.Scope> => {
-  const { runSingle, requireRoom, isLow } = connection
-  return Effect.map(SqlInbox.make(dialect, runSingle, requireRoom), (store) => ({
+  const { isLow } = connection
+  const run: SqlInbox.Run = (...statement) =>
+    Effect.mapError(connection.runSingle(...statement), explain)
+  const requireRoom = (bytes: number) => Effect.mapError(connection.requireRoom(bytes), explain)
+  return Effect.map(SqlInbox.make(dialect, run, requireRoom), (store) => ({
     ...store,
     lease: (request) =>
       Effect.flatMap(isLow, (low) => store.lease(low ? { ...request, count: 1 } : request)),
@@ -165,7 +168,7 @@ export class Connection {
   #fullDisk(bytes: number): InboxRefused {
     const kibibytes = Math.max(1, Math.ceil(this.#missingBytes(bytes) / 1024))
     return new InboxRefused({
-      reason: `${full}: free ${kibibytes.toLocaleString("en-US")} KiB on the disk of ${shown(this.#names.given)}`,
+      reason: `${full}: free ${kibibytes.toLocaleString("en-US")} KiB on it`,
       retry: true
     })
   }

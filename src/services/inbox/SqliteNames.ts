@@ -21,7 +21,7 @@ export class Rejected extends Error {}
 /** Says what is wrong, and what to do, when what was opened is no longer at its name. */
 const moved = (suffix: string): Rejected =>
   new Rejected(
-    `its ${suffix === "" ? "file" : `${suffix} file`} was moved, replaced or deleted; put it back, or restart`
+    `its ${suffix === "" ? "file" : `${suffix} file`} was moved, replaced or deleted; put it back, or restart what uses it`
   )
 
 /** A SQLite file whose names are followed from its opening. */

@@ -97,7 +97,7 @@ describe("a SQLite file that has lost its name", () => {
         expect(yield* Effect.flip(connection.runSingle(statement))).toMatchObject({
           _tag: "InboxRefused",
           retry: true,
-          reason: "its file was moved, replaced or deleted; put it back, or restart"
+          reason: "its file was moved, replaced or deleted; put it back, or restart what uses it"
         })
       if (!existsSync(away(file))) return
       rmSync(file, { force: true })
@@ -123,7 +123,7 @@ describe("the names of a SQLite file", () => {
         put()
         expect(yield* Effect.flip(connection.runSingle("INSERT INTO t VALUES (1)"))).toMatchObject({
           retry: true,
-          reason: `its ${suffix} file was moved, replaced or deleted; put it back, or restart`
+          reason: `its ${suffix} file was moved, replaced or deleted; put it back, or restart what uses it`
         })
       }
       renameSync(`${file}.away`, file + suffix)
