@@ -4,7 +4,8 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
-import { Inbox } from "../../src/services/inbox/Inbox.ts"
+import * as PostgresInbox from "../../src/services/inbox/PostgresInbox.ts"
+import * as SqliteInbox from "../../src/services/inbox/SqliteInbox.ts"
 import * as Postgres from "../services/inbox/Postgres.ts"
 import { expectStored, idsIn, killRepeatedly, servedInbox } from "./Resender.ts"
 import { bin, eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
@@ -238,7 +239,22 @@ describe("an inbox", () => {
     expect(await run("inbox", "list")).toMatchObject({
       code: 2,
       stderr:
-        "sealwire: cannot open the inbox ./inbox.db: an optional package is not installed; run: npm install libsql\n"
+        "sealwire: cannot open the inbox ./inbox.db: the package libsql is not installed; run: npm install libsql\n"
+    })
+    // As npm install -g lays it out.
+    const global = "prefix/lib/node_modules/sealwire/dist"
+    mkdirSync(box.path(global), { recursive: true })
+    cpSync(box.path("elsewhere"), box.path(global), { recursive: true })
+    const runGlobal = (...args: ReadonlyArray<string>) =>
+      box.runOther(process.execPath, [box.path(`${global}/sealwire.js`), ...args])
+    const reason = "the package libsql is not installed; run: npm install -g libsql\n"
+    expect(await runGlobal("serve", "--listen", ":0", "--inbox", "./inbox.db")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`sealwire: cannot open the inbox ./inbox.db: ${reason}`)
+    })
+    expect(await runGlobal("send", "x", "--to", ":1", "--outbox", "./outbox.db")).toMatchObject({
+      code: 2,
+      stderr: `sealwire: cannot use the outbox ./outbox.db: ${reason}`
     })
     // The PostgreSQL client is bundled with the command.
     expect(await run("inbox", "list", "--inbox", "postgres://127.0.0.1:1/none")).toMatchObject({
@@ -284,7 +300,7 @@ describe("an inbox", () => {
 describe("a server that is killed while it receives messages", () => {
   it("has every acknowledged message in its SQLite inbox, once", async ({ box }) => {
     const clients = await killRepeatedly(box, "./inbox.db", 4)
-    const ids = await idsIn(Inbox.layerSqlite(box.path("inbox.db")))
+    const ids = await idsIn(SqliteInbox.layer(box.path("inbox.db")))
     expect(ids.length).toBeGreaterThan(10)
     expectStored(ids, clients)
   })
@@ -295,7 +311,7 @@ describe("a server that is killed while it receives messages", () => {
       const { url, drop } = await Postgres.schema()
       box.defer(drop)
       const clients = await killRepeatedly(box, "env:INBOX", 2, { INBOX: url.href })
-      expectStored(await idsIn(Inbox.layerPostgres(url)), clients)
+      expectStored(await idsIn(PostgresInbox.layer(url)), clients)
     }
   )
 })
@@ -323,7 +339,7 @@ describe("a full disk", () => {
       await within(flow, "the last receipts")
       expect(flowing.acknowledged.size).toBeGreaterThan(before)
       expect(server.alive).toBe(true)
-      expectStored(await idsIn(Inbox.layerSqlite(`${disk}/inbox.db`)), [flowing])
+      expectStored(await idsIn(SqliteInbox.layer(`${disk}/inbox.db`)), [flowing])
     }
   )
 })
@@ -353,6 +369,6 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is restarted", () => {
     await within(flow, "the last receipts")
     expect(server.stderr).toContain("message refused: the database is unreachable")
     expect(server.alive).toBe(true)
-    expectStored(await idsIn(Inbox.layerPostgres(url)), [flowing])
+    expectStored(await idsIn(PostgresInbox.layer(url)), [flowing])
   })
 })

@@ -20,7 +20,7 @@ export const root = path.resolve(import.meta.dirname, "../..")
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>
-  readonly optionalDependencies: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly peerDependencies: Readonly<Record<string, string>>
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>
   readonly bin: { readonly sealwire: string }

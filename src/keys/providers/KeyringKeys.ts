@@ -1,6 +1,7 @@
 import { createRequire } from "node:module"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { installCommand } from "../installCommand.ts"
 import * as Subprocess from "../Subprocess.ts"
 import { KeyExists, KeyNotCreated, KeyUnavailable, type KeyCreateError } from "../KeyErrors.ts"
 import { limits } from "../limits.ts"
@@ -32,7 +33,7 @@ export const location = (
       const library = yield* Effect.try({
         try: () => resolve(packageName),
         catch: () =>
-          [`the package ${packageName} is not installed`, `npm install ${packageName}`] as const
+          [`the package ${packageName} is not installed`, installCommand(packageName)] as const
       })
       const args = ["--input-type=module", "--eval", script, library, operation, service, account]
       return yield* Subprocess.run({ program: process.execPath, args, input, deadline }).pipe(

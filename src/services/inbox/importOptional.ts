@@ -1,6 +1,7 @@
 // Loads modules that need optional packages on first use, so that other programs need not install
 // them.
 import * as Effect from "effect/Effect"
+import { installCommand } from "../../keys/installCommand.ts"
 import { InboxUnusable } from "./InboxErrors.ts"
 
 /** Loads a module. Fails with InboxUnusable when a package that it imports is not installed. */
@@ -15,7 +16,7 @@ export const importOptional = <A>(
         ? Effect.die(cause)
         : new InboxUnusable({
             inbox,
-            reason: `an optional package is not installed; run: npm install ${missing}`
+            reason: `the package ${missing} is not installed; run: ${installCommand(missing)}`
           })
     })
   )
