@@ -1,12 +1,13 @@
 /**
  * Sealwire: encrypted, mutually authenticated messages, files and byte streams between programs
- * that know each other's key.
+ * that know each other's key. The stores of messages in SQLite and PostgreSQL are in sealwire/inbox
+ * and sealwire/sql.
  *
  * @packageDocumentation
  */
 export * from "./core.ts"
 export * from "./files.ts"
-export * from "./inbox.ts"
+export * from "./inboxCore.ts"
 export * from "./messages.ts"
 export * from "./transfer.ts"
 export * from "./tunnel.ts"

@@ -8,7 +8,7 @@ const deadLetters = { tests: ["services/inbox/deadLetters"] }
 
 export const inbox = room("services/inbox", [
   {
-    file: "SqlInbox.ts",
+    file: "InboxTable.ts",
     tests: units,
     mutants: [
       [

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { expect } from "vitest"
-import { Inbox, InboxMessages } from "../../src/services/inbox/Inbox.ts"
+import { InboxMessages } from "../../src/services/inbox/Inbox.ts"
+import * as SqliteInbox from "../../src/services/inbox/SqliteInbox.ts"
 import { eventsOf, type Box, type Running } from "./Sealwire.ts"
 
 const socket = "unix:./s.sock"
@@ -55,7 +56,7 @@ export const expectDeliveredOnce = async (box: Box, kills: number): Promise<void
   expect([last.code, last.stderr]).toEqual([0, ""])
   const stored = await Effect.flatMap(InboxMessages, (messages) =>
     messages.list({ limit: 10_000_000, textBytes: 100 })
-  ).pipe(Effect.provide(Inbox.layerSqlite(box.path("inbox.db"))), Effect.runPromise)
+  ).pipe(Effect.provide(SqliteInbox.layer(box.path("inbox.db"))), Effect.runPromise)
   const lines = stored.map(({ text }) => Buffer.from(text).toString())
   const delivered = new Set(lines)
   expect(delivered.size).toBe(lines.length)

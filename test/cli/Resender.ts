@@ -9,7 +9,8 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { InboxMessages, type Inbox } from "../../src/services/inbox/Inbox.ts"
+import { InboxMessages } from "../../src/services/inbox/Inbox.ts"
+import * as SqliteInbox from "../../src/services/inbox/SqliteInbox.ts"
 import { ReceiptDecoder } from "../../src/services/messages/Receipt.ts"
 import { application } from "../../src/services/Service.ts"
 import { unix } from "../../src/transports/Address.ts"
@@ -112,7 +113,7 @@ export const servedInbox = (box: Box, inbox: string) => {
 
 /** Returns the IDs of the messages in an inbox. */
 export const idsIn = (
-  layer: ReturnType<typeof Inbox.layerSqlite>
+  layer: ReturnType<typeof SqliteInbox.layer>
 ): Promise<ReadonlyArray<string>> =>
   Effect.flatMap(InboxMessages, (messages) =>
     messages.list({ limit: 1_000_000, textBytes: 0 })

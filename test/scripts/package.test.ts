@@ -98,6 +98,8 @@ it("does not export its internals", () => {
 const bundled = async (program: string) => {
   const { metafile } = await build({
     stdin: { contents: program, resolveDir: root },
+    // The build and not the sources, to which tsconfig.json maps the entry points.
+    tsconfigRaw: {},
     bundle: true,
     minify: true,
     write: false,
@@ -126,6 +128,36 @@ it("a message client bundles without optional packages, in 85 KB of this package
   expect([...others].toSorted()).toEqual(["@scure/base", "effect"])
   expect(ours).toBeGreaterThan(10_000)
   expect(ours).toBeLessThan(85_000)
+})
+
+/** The packages of databases that a bundler finds behind an entry point. */
+const databases = async (entry: string) => {
+  const { metafile } = await build({
+    stdin: { contents: `export * from "${entry}"`, resolveDir: root },
+    tsconfigRaw: {},
+    bundle: true,
+    write: false,
+    platform: "node",
+    format: "esm",
+    external: ["libsql"],
+    metafile: true,
+    logLevel: "silent"
+  })
+  const imported = Object.values(metafile.inputs).flatMap(({ imports }) =>
+    imports.map(({ path, original }) => original ?? path)
+  )
+  const packages = imported.flatMap(
+    (name) => /^(?:libsql|pg|@effect\/(?:sql|sql-pg|experimental))(?=\/|$)/.exec(name) ?? []
+  )
+  return [...new Set(packages)].toSorted()
+}
+
+it("only entry points of databases name their packages, which a bundler would look for", async () => {
+  for (const entry of ["sealwire", "sealwire/messages", "sealwire/transfer", "sealwire/tunnel"])
+    expect(await databases(entry)).toEqual([])
+  expect(await databases("sealwire/inbox")).toEqual(
+    expect.arrayContaining(["@effect/sql-pg", "libsql"])
+  )
 })
 
 it("ships a V8 code cache that this Node accepts", () => {

@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { Inbox } from "../../src/services/inbox/Inbox.ts"
+import * as PostgresInbox from "../../src/services/inbox/PostgresInbox.ts"
+import * as SqliteInbox from "../../src/services/inbox/SqliteInbox.ts"
 import { expectStored, idsIn, killRepeatedly } from "../cli/Resender.ts"
 import { it } from "../cli/Sealwire.ts"
 import * as Postgres from "../services/inbox/Postgres.ts"
@@ -22,7 +24,7 @@ describe.skipIf(!Postgres.available)("a connection to PostgreSQL that is cut sil
       expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })
       way.open()
       yield* Effect.retry(store, { times: 2 })
-    }).pipe(Effect.provide(Inbox.layerPostgres(way.url)), Effect.runPromise)
+    }).pipe(Effect.provide(PostgresInbox.layer(way.url)), Effect.runPromise)
     way.close()
     await drop()
   })
@@ -31,7 +33,7 @@ describe.skipIf(!Postgres.available)("a connection to PostgreSQL that is cut sil
 describe("a server that is killed fifty times while messages flow", () => {
   it("stores each acknowledged message once in its SQLite inbox", async ({ box }) => {
     const clients = await killRepeatedly(box, "./inbox.db", 50)
-    expectStored(await idsIn(Inbox.layerSqlite(box.path("inbox.db"))), clients)
+    expectStored(await idsIn(SqliteInbox.layer(box.path("inbox.db"))), clients)
   })
 
   it.skipIf(!Postgres.available)(
@@ -40,7 +42,7 @@ describe("a server that is killed fifty times while messages flow", () => {
       const { url, drop } = await Postgres.schema()
       box.defer(drop)
       const clients = await killRepeatedly(box, "env:INBOX", 50, { INBOX: url.href })
-      expectStored(await idsIn(Inbox.layerPostgres(url)), clients)
+      expectStored(await idsIn(PostgresInbox.layer(url)), clients)
     }
   )
 })

@@ -11,7 +11,8 @@ import { Secret } from "../../src/bytes/Secret.ts"
 import { suiteNamed } from "../../src/channel/Suite.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
 import * as KeyText from "../../src/keys/KeyText.ts"
-import { Inbox, InboxMessages } from "../../src/services/inbox/Inbox.ts"
+import { InboxMessages } from "../../src/services/inbox/Inbox.ts"
+import * as SqliteInbox from "../../src/services/inbox/SqliteInbox.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import { tcp } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
@@ -376,7 +377,7 @@ const textsIn = async (files: Files): Promise<ReadonlyArray<string>> => {
       messages.list({ limit: 1000, textBytes: 100_000 })
     ).pipe(
       Effect.map((found) => found.map(({ text }) => Buffer.from(text).toString())),
-      Effect.provide(Inbox.layerSqlite(path.join(folder, "inbox.db"))),
+      Effect.provide(SqliteInbox.layer(path.join(folder, "inbox.db"))),
       Effect.runPromise
     )
   } finally {

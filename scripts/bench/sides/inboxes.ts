@@ -2,7 +2,8 @@
 // database.
 import { mkdtempSync, rmSync } from "node:fs"
 import path from "node:path"
-import { Inbox } from "../../../src/services/inbox/Inbox.ts"
+import * as PostgresInbox from "../../../src/services/inbox/PostgresInbox.ts"
+import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
 import type { Side } from "../Side.ts"
 import { into } from "./sealwire.ts"
 
@@ -10,8 +11,8 @@ export const sqlite = (): Side => {
   // Not in /tmp, which may be in memory.
   const folder = mkdtempSync(path.join(process.cwd(), "node_modules/.inbox-"))
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
-  return into(Inbox.layerSqlite(path.join(folder, "inbox.db")))
+  return into(SqliteInbox.layer(path.join(folder, "inbox.db")))
 }
 
 export const postgres = (): Side =>
-  into(Inbox.layerPostgres(new URL(process.env.DATABASE_URL ?? "")))
+  into(PostgresInbox.layer(new URL(process.env.DATABASE_URL ?? "")))

@@ -4,7 +4,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { mapError } from "../finished.ts"
 import type { HandlerFailure, MessageHandler } from "../messages/MessageHandler.ts"
@@ -14,11 +13,9 @@ import {
   type ReplyToMessage
 } from "../messages/MessageService.ts"
 import * as ExecInbox from "./ExecInbox.ts"
-import { importOptional } from "./importOptional.ts"
-import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
+import type { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import * as MemoryInbox from "./MemoryInbox.ts"
-import { redactUrl } from "./redactUrl.ts"
 import * as Redelivery from "./Redelivery.ts"
 import type { LeaseOrder, MessageStore, StoredMessage, StoredMessages } from "./StoredMessage.ts"
 import * as Worker from "./Worker.ts"
@@ -39,25 +36,6 @@ export class Inbox extends Context.Tag("sealwire/services/inbox/Inbox")<
   static readonly layerMemory: Layer.Layer<Inbox | InboxMessages> = Layer.effectContext(
     Effect.map(MemoryInbox.make, contextOf)
   )
-
-  /**
-   * Stores messages in a SQLite database, which is created when it is missing unless `create` is
-   * false. Needs the package libsql.
-   */
-  static readonly layerSqlite = (
-    file: string,
-    options: { readonly create?: boolean } = {}
-  ): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
-    lazyLayer(file, async () => (await import("./SqliteInbox.ts")).make(file, options))
-
-  /**
-   * Stores messages in a PostgreSQL database, which several servers may share. Needs the package
-   * @effect/sql-pg.
-   */
-  static readonly layerPostgres = (
-    url: URL
-  ): Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused> =>
-    lazyLayer(redactUrl(url), async () => (await import("./PostgresInbox.ts")).make(url))
 
   /**
    * Streams pending messages, oldest first, each under a lease and at least once. A consumer
@@ -117,14 +95,10 @@ export class InboxMessages extends Context.Tag("sealwire/services/inbox/InboxMes
   StoredMessages
 >() {}
 
-function contextOf(store: MessageStore): Context.Context<Inbox | InboxMessages> {
+/** The services of an inbox that stores messages. */
+export function contextOf(store: MessageStore): Context.Context<Inbox | InboxMessages> {
   return Context.make(Inbox, store).pipe(Context.add(InboxMessages, store))
 }
-
-type OpenStore = Effect.Effect<MessageStore, InboxUnusable | InboxRefused, Scope.Scope>
-
-const lazyLayer = (inbox: string, load: () => Promise<OpenStore>) =>
-  Layer.scopedContext(Effect.map(Effect.flatten(importOptional(inbox, load)), contextOf))
 
 /** Returns the message handler of a server that gives messages to `handler`. */
 export const handleWith =

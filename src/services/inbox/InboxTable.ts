@@ -3,30 +3,15 @@ import { randomUUID } from "node:crypto"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Dialect } from "./dialects.ts"
 import * as GroupCommit from "./GroupCommit.ts"
 import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
 import { senderId } from "../messages/MessageHandler.ts"
 import type { LeaseOrder, MessageStore, StoredMessage } from "./StoredMessage.ts"
 
-/** The differences between the two databases. */
-export interface Dialect {
-  /** The placeholder of the nth parameter, from 1, in the INSERT statement. */
-  readonly placeholder: (nth: number) => string
-  /** Column types. */
-  readonly sequence: string
-  readonly integer: string
-  readonly bytes: string
-  /**
-   * An expression for the milliseconds since 1970, by the database's clock, which all servers and
-   * consumers share. It has one value in a statement: an index can be searched for it.
-   */
-  readonly now: string
-  /** The clause that makes concurrent consumers skip each other's rows. */
-  readonly skipLocked: string
-}
-
-type Row = Readonly<Record<string, unknown>>
+/** A row, by the names of its columns. */
+export type Row = Readonly<Record<string, unknown>>
 
 /** Runs one statement as its own transaction and returns its rows. */
 export type Run = (

@@ -1,4 +1,4 @@
-// An inbox in the memory of this process, for tests. It behaves as SqlInbox does.
+// An inbox in the memory of this process, for tests. It behaves as InboxTable does.
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Hex from "../../bytes/Hex.ts"

@@ -4,7 +4,7 @@ import { shown } from "../../bytes/excerpt.ts"
 import * as Effect from "effect/Effect"
 import type { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import { OutboxElsewhere, OutboxFailed } from "./OutboxErrors.ts"
-import * as SqlInbox from "./SqlInbox.ts"
+import * as InboxTable from "./InboxTable.ts"
 import type { Connection } from "./SqliteFile.ts"
 import type { IncomingMessage, MessageHandler } from "../messages/MessageHandler.ts"
 import * as Address from "../../transports/Address.ts"
@@ -195,6 +195,6 @@ const pendingMessage = ({
   text
 }: Readonly<Record<string, unknown>>): PendingMessage => ({
   sequence: Number(sequence),
-  id: SqlInbox.bytesOf(id),
-  text: SqlInbox.bytesOf(text)
+  id: InboxTable.bytesOf(id),
+  text: InboxTable.bytesOf(text)
 })

@@ -2,26 +2,18 @@
 import { Socket } from "node:net"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Environment from "../../keys/Environment.ts"
-import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
+import { postgres } from "./dialects.ts"
+import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
+import * as InboxTable from "./InboxTable.ts"
 import { limits } from "./limits.ts"
+import { openError, refused } from "./postgresErrors.ts"
 import * as postgresTls from "./postgresTls.ts"
 import { redactUrl } from "./redactUrl.ts"
-import * as SqlInbox from "./SqlInbox.ts"
 import type { MessageStore } from "./StoredMessage.ts"
-
-const dialect: SqlInbox.Dialect = {
-  placeholder: (nth) => `$${nth}`,
-  sequence: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-  integer: "BIGINT",
-  bytes: "BYTEA",
-  now: "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",
-  skipLocked: "FOR UPDATE SKIP LOCKED"
-}
 
 /**
  * Servers that start at the same time migrate one after the other. The key is "sealwire" in ASCII.
@@ -66,7 +58,7 @@ export const make = (
     // A connection that is cut silently reports neither a result nor an error. After the timeout
     // all connections are destroyed, and the pool opens new ones.
     const runWithin =
-      (millis: number): SqlInbox.Run =>
+      (millis: number): InboxTable.Run =>
       (statement, parameters = []) =>
         Effect.acquireUseRelease(
           Effect.sync(() =>
@@ -89,58 +81,11 @@ export const make = (
             // An index over many messages takes longer than any other statement.
             run(`SET LOCAL statement_timeout = ${limits.migrationMillis}`),
             runMigration(migrationLock),
-            SqlInbox.migrate(inbox, dialect, runMigration)
+            InboxTable.migrate(inbox, postgres, runMigration)
           ],
           { discard: true }
         )
       )
       .pipe(Effect.mapError((error) => (error._tag === "SqlError" ? refused(error) : error)))
-    return yield* SqlInbox.make(dialect, run)
+    return yield* InboxTable.make(postgres, run)
   })
-
-const codeOf = ({ cause }: SqlError): string => {
-  const { code } = (cause ?? {}) as { readonly code?: unknown }
-  return typeof code === "string" ? code : ""
-}
-
-const textOf = ({ cause, message }: SqlError): string =>
-  cause instanceof Error && cause.message !== "" ? cause.message : (message ?? "")
-
-/**
- * SQLSTATE classes of errors that the same statement meets every time: data, constraints, rights,
- * names.
- */
-const permanent = /^(22|23|28|3D|3F|42)/
-
-const refused = (error: SqlError): InboxRefused => {
-  const code = codeOf(error)
-  if (permanent.test(code))
-    return new InboxRefused({
-      reason: `the database refused the statement: ${textOf(error)}`,
-      retry: false
-    })
-  if (code === "53100")
-    return new InboxRefused({ reason: "the database's disk is full", retry: true })
-  return new InboxRefused({
-    // Once it was open, a certificate that is renewed helps.
-    reason:
-      postgresTls.errorClause(code, textOf(error)) ??
-      `the database is unreachable (${code === "" ? textOf(error) : code})`,
-    retry: true
-  })
-}
-
-/** Distinguishes a wrong configuration from a database that is temporarily unreachable. */
-const openError = (inbox: string, error: SqlError): InboxUnusable | InboxRefused => {
-  const text = textOf(error)
-  if (/password must be a string/.test(text))
-    return new InboxUnusable({
-      inbox,
-      reason:
-        "the database requires a password; set PGPASSWORD or ~/.pgpass, or use env:NAME with the whole URL"
-    })
-  const reason =
-    postgresTls.errorClause(codeOf(error), text) ??
-    (permanent.test(codeOf(error)) ? text : undefined)
-  return reason === undefined ? refused(error) : new InboxUnusable({ inbox, reason })
-}

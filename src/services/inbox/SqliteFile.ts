@@ -5,22 +5,13 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import Database from "libsql"
+import { sqlite } from "./dialects.ts"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
+import * as InboxTable from "./InboxTable.ts"
 import { limits } from "./limits.ts"
-import * as SqlInbox from "./SqlInbox.ts"
 import { checking, codeOf, full, isFull, isLocked, reasonOf, refused } from "./SqliteErrors.ts"
 import { SqliteNames } from "./SqliteNames.ts"
 import type { MessageStore } from "./StoredMessage.ts"
-
-export const dialect: SqlInbox.Dialect = {
-  placeholder: () => "?",
-  sequence: "INTEGER PRIMARY KEY AUTOINCREMENT",
-  integer: "INTEGER",
-  bytes: "BLOB",
-  now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-  // SQLite has one writer at a time.
-  skipLocked: ""
-}
 
 /**
  * Returns the store of an inbox or outbox in an open file. With little space on its disk it leases
@@ -31,10 +22,10 @@ export const makeStore = (
   explain: (refused: InboxRefused) => InboxRefused = (refused) => refused
 ): Effect.Effect<MessageStore, never, Scope.Scope> => {
   const { isLow } = connection
-  const run: SqlInbox.Run = (...statement) =>
+  const run: InboxTable.Run = (...statement) =>
     Effect.mapError(connection.runSingle(...statement), explain)
   const requireRoom = (bytes: number) => Effect.mapError(connection.requireRoom(bytes), explain)
-  return Effect.map(SqlInbox.make(dialect, run, requireRoom), (store) => ({
+  return Effect.map(InboxTable.make(sqlite, run, requireRoom), (store) => ({
     ...store,
     lease: (request) =>
       Effect.flatMap(isLow, (low) => store.lease(low ? { ...request, count: 1 } : request)),
@@ -67,7 +58,7 @@ export const open = (
         )
     )
     yield* Effect.mapError(
-      connection.transaction((run) => SqlInbox.migrate(file, dialect, run)),
+      connection.transaction((run) => InboxTable.migrate(file, sqlite, run)),
       (error) =>
         error._tag === "InboxRefused" && !error.retry
           ? new InboxUnusable({ inbox: file, reason: error.reason })
@@ -96,7 +87,7 @@ export class Connection {
    * holds the lock.
    */
   transaction<A, E>(
-    use: (run: SqlInbox.Run) => Effect.Effect<A, E>
+    use: (run: InboxTable.Run) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | InboxRefused> {
     const attempt = Effect.gen(this, function* () {
       yield* this.#checkNames
@@ -120,7 +111,7 @@ export class Connection {
   }
 
   /** Runs one statement as its own transaction. */
-  readonly runSingle: SqlInbox.Run = (statement, parameters) =>
+  readonly runSingle: InboxTable.Run = (statement, parameters) =>
     this.transaction((run) => run(statement, parameters))
 
   /**
@@ -184,7 +175,7 @@ export class Connection {
   }
 
   /** Runs a statement that is not allowed in a transaction. */
-  runOutsideTransaction(statement: string): ReturnType<SqlInbox.Run> {
+  runOutsideTransaction(statement: string): ReturnType<InboxTable.Run> {
     return this.#mutex.withPermits(1)(
       Effect.suspend(() =>
         this.#session === undefined ? Effect.succeed([]) : this.#session.run(statement)
@@ -233,7 +224,7 @@ const durable = [
 ]
 
 interface Session {
-  readonly run: SqlInbox.Run
+  readonly run: InboxTable.Run
   /** Rolls back the transaction, if there is one. False if it is still open. */
   readonly rollBack: Effect.Effect<boolean>
   readonly close: Effect.Effect<void>
@@ -249,7 +240,7 @@ const connect = (
     attempt(() => new Database(file)),
     (database) => {
       const close = Effect.ignore(attempt(() => database.close()))
-      const run: SqlInbox.Run = (statement, parameters) =>
+      const run: InboxTable.Run = (statement, parameters) =>
         attempt(() => rowsOf(database, statement, parameters))
       const rollBack = Effect.ignore(run("ROLLBACK")).pipe(
         Effect.zipRight(Effect.sync(() => !database.inTransaction))

@@ -11,6 +11,8 @@ import * as Hex from "../../../src/bytes/Hex.ts"
 import * as PublicKey from "../../../src/keys/PublicKey.ts"
 import * as GroupCommit from "../../../src/services/inbox/GroupCommit.ts"
 import { handleWith, Inbox, InboxMessages } from "../../../src/services/inbox/Inbox.ts"
+import * as PostgresInbox from "../../../src/services/inbox/PostgresInbox.ts"
+import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
 import { InboxRefused } from "../../../src/services/inbox/InboxErrors.ts"
 import { limits } from "../../../src/services/inbox/limits.ts"
 import type { RemotePeer } from "../../../src/services/Service.ts"
@@ -275,7 +277,7 @@ describe("SQLite", () => {
               expect(statSync(`${file}${end}`).mode & 0o777).toBe(0o600)
           })
         ),
-        Inbox.layerSqlite(file)
+        SqliteInbox.layer(file)
       )
       writeFileSync(
         path.join(at, "no.db"),
@@ -284,7 +286,7 @@ describe("SQLite", () => {
       )
       const fault = (file: string, create = true) =>
         Effect.map(
-          Effect.flip(Effect.provide(list, Inbox.layerSqlite(file, { create }))),
+          Effect.flip(Effect.provide(list, SqliteInbox.layer(file, { create }))),
           ({ message }) => message.replaceAll(at, ".")
         )
       expect(yield* fault(path.join(at, "no.db"))).toBe(
@@ -324,7 +326,7 @@ describe.skipIf(!Postgres.available)("an unreachable PostgreSQL", () => {
         proxy.open()
         yield* withTimeout("the recovery", Effect.retry(store([message("after")]), { times: 5 }))
         expect(textsOf(yield* list)).toEqual(["before", "after"])
-      }).pipe(Effect.provide(Inbox.layerPostgres(proxy.url)))
+      }).pipe(Effect.provide(PostgresInbox.layer(proxy.url)))
     })
   )
 
@@ -333,7 +335,7 @@ describe.skipIf(!Postgres.available)("an unreachable PostgreSQL", () => {
       const error = yield* Effect.flip(
         Effect.provide(
           list,
-          Inbox.layerPostgres(new URL("postgres://alice:s3cret@127.0.0.1:1/db?sslpassword=s3cret"))
+          PostgresInbox.layer(new URL("postgres://alice:s3cret@127.0.0.1:1/db?sslpassword=s3cret"))
         )
       )
       expect(error).toMatchObject({ _tag: "InboxRefused", retry: true })

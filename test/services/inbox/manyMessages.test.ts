@@ -11,8 +11,9 @@ import * as Stream from "effect/Stream"
 import { Inbox, InboxMessages } from "../../../src/services/inbox/Inbox.ts"
 import { limits } from "../../../src/services/inbox/limits.ts"
 import type { RemotePeer } from "../../../src/services/Service.ts"
-import * as SqlInbox from "../../../src/services/inbox/SqlInbox.ts"
-import { dialect, open } from "../../../src/services/inbox/SqliteFile.ts"
+import * as InboxTable from "../../../src/services/inbox/InboxTable.ts"
+import { sqlite } from "../../../src/services/inbox/dialects.ts"
+import { open } from "../../../src/services/inbox/SqliteFile.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
 const folder = folderOfEachTest()
@@ -27,7 +28,7 @@ const later = () => Date.now() + 60_000
 const observed = Effect.gen(function* () {
   const { runSingle } = yield* open(path.join(folder(), "inbox.db"))
   const statements: Array<string> = []
-  const inbox = yield* SqlInbox.make(dialect, (statement, parameters) => {
+  const inbox = yield* InboxTable.make(sqlite, (statement, parameters) => {
     statements.push(statement)
     return runSingle(statement, parameters)
   })

@@ -8,6 +8,8 @@ import type * as Scope from "effect/Scope"
 import Database from "libsql"
 import { senderId } from "../../../src/services/messages/MessageHandler.ts"
 import { Inbox, InboxMessages } from "../../../src/services/inbox/Inbox.ts"
+import * as PostgresInbox from "../../../src/services/inbox/PostgresInbox.ts"
+import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
 import { failuresOf } from "../../../src/services/inbox/StoredMessage.ts"
 import * as Postgres from "./Postgres.ts"
 import { alice, schema, type Keeping } from "./stores.ts"
@@ -88,7 +90,7 @@ const stores: ReadonlyArray<
         database.close()
         return Promise.resolve([])
       }
-      return { layer: Inbox.layerSqlite(file), run }
+      return { layer: SqliteInbox.layer(file), run }
     }),
     ["INTEGER PRIMARY KEY AUTOINCREMENT", "INTEGER", "BLOB"],
     (hex) => `x'${hex}'`
@@ -96,7 +98,7 @@ const stores: ReadonlyArray<
   [
     "PostgreSQL",
     Effect.map(schema, (url) => ({
-      layer: Inbox.layerPostgres(url),
+      layer: PostgresInbox.layer(url),
       run: (statement: string) => Postgres.query(url, statement)
     })),
     ["BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BIGINT", "BYTEA"],

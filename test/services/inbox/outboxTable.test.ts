@@ -6,8 +6,9 @@ import path from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { OutboxTable } from "../../../src/services/inbox/OutboxTable.ts"
-import { dialect, open } from "../../../src/services/inbox/SqliteFile.ts"
-import * as SqlInbox from "../../../src/services/inbox/SqlInbox.ts"
+import { sqlite } from "../../../src/services/inbox/dialects.ts"
+import { open } from "../../../src/services/inbox/SqliteFile.ts"
+import * as InboxTable from "../../../src/services/inbox/InboxTable.ts"
 
 const table = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
@@ -16,7 +17,7 @@ const table = Effect.gen(function* () {
   )
   const file = path.join(folder, "outbox.db")
   const connection = yield* open(file)
-  const inbox = yield* SqlInbox.make(dialect, connection.runSingle)
+  const inbox = yield* InboxTable.make(sqlite, connection.runSingle)
   return { outbox: new OutboxTable(file, connection, inbox), inbox }
 })
 const messages = (...texts: ReadonlyArray<string>) =>

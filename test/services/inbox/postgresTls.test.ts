@@ -9,7 +9,7 @@ import { createSecureContext, TLSSocket } from "node:tls"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Inbox } from "../../../src/services/inbox/Inbox.ts"
+import * as PostgresInbox from "../../../src/services/inbox/PostgresInbox.ts"
 import { InboxUnusable } from "../../../src/services/inbox/InboxErrors.ts"
 import { kindOf } from "../../../src/services/inbox/kinds/index.ts"
 import * as postgresTls from "../../../src/services/inbox/postgresTls.ts"
@@ -60,7 +60,7 @@ const database = (files: { readonly key: string; readonly cert: string } | undef
 
 /** The error of an inbox at this URL. */
 const errorOf = (url: string) =>
-  Effect.flip(Layer.build(Inbox.layerPostgres(new URL(url)))).pipe(Effect.scoped)
+  Effect.flip(Layer.build(PostgresInbox.layer(new URL(url)))).pipe(Effect.scoped)
 
 describe("an inbox in PostgreSQL", () => {
   it.scopedLive("names a server without TLS", () =>

@@ -11,9 +11,10 @@ import * as Scope from "effect/Scope"
 import type { RemotePeer } from "../../../src/services/Service.ts"
 import { InboxRefused } from "../../../src/services/inbox/InboxErrors.ts"
 import { limits } from "../../../src/services/inbox/limits.ts"
-import { dialect, open, tryLock } from "../../../src/services/inbox/SqliteFile.ts"
-import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
-import * as SqlInbox from "../../../src/services/inbox/SqlInbox.ts"
+import { sqlite } from "../../../src/services/inbox/dialects.ts"
+import { open, tryLock } from "../../../src/services/inbox/SqliteFile.ts"
+import * as SqliteStore from "../../../src/services/inbox/SqliteStore.ts"
+import * as InboxTable from "../../../src/services/inbox/InboxTable.ts"
 import { pause, withTimeout } from "../../../src/testing/steps.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
@@ -38,7 +39,7 @@ describe("the text of a message", () => {
       const text = marker.padEnd(length, ".")
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const inbox = yield* SqliteInbox.make(file(), {})
+          const inbox = yield* SqliteStore.make(file(), {})
           yield* inbox.handle([message("before"), message(text), message("after")], alice)
           expect(bytesOnDisk().includes(marker)).toBe(true)
           const stored = yield* inbox.list({ limit: 10, textBytes: 10 })
@@ -51,7 +52,7 @@ describe("the text of a message", () => {
       expect(bytesOnDisk().includes(marker)).toBe(false)
       expect(bytesOnDisk().includes("before")).toBe(true)
       const again = yield* Effect.scoped(
-        Effect.flatMap(SqliteInbox.make(file(), {}), (inbox) =>
+        Effect.flatMap(SqliteStore.make(file(), {}), (inbox) =>
           inbox.list({ limit: 10, textBytes: 10 })
         )
       )
@@ -64,7 +65,7 @@ describe("the text of a message", () => {
       const marker = "never acknowledged"
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const inbox = yield* SqliteInbox.make(file(), {})
+          const inbox = yield* SqliteStore.make(file(), {})
           yield* inbox.handle([message(marker.padEnd(9000, "."))], alice)
           expect(yield* inbox.prune({ before: Date.now() + 1000, pending: false })).toBe(0)
           expect(yield* inbox.prune({ before: Date.now() + 1000, pending: true })).toBe(1)
@@ -77,7 +78,7 @@ describe("the text of a message", () => {
 
 it.scopedLive("the depth counts the messages that are not acknowledged", () =>
   Effect.gen(function* () {
-    const inbox = yield* SqliteInbox.make(file(), {})
+    const inbox = yield* SqliteStore.make(file(), {})
     expect(yield* inbox.depth).toEqual({ messages: 0, oldest: undefined, dead: 0 })
     yield* inbox.handle([message("a"), message("b"), message("c")], alice)
     const [first, second] = yield* inbox.list({ limit: 2, textBytes: 1 })
@@ -88,7 +89,7 @@ it.scopedLive("the depth counts the messages that are not acknowledged", () =>
 
 it.scopedLive("a message that is acknowledged again keeps the time of the first", () =>
   Effect.gen(function* () {
-    const inbox = yield* SqliteInbox.make(file(), {})
+    const inbox = yield* SqliteStore.make(file(), {})
     yield* inbox.handle([message("text")], alice)
     const [stored] = yield* inbox.list({ limit: 1, textBytes: 1 })
     const acknowledge = inbox.acknowledge([stored?.sequence ?? 0])
@@ -104,7 +105,7 @@ it.scopedLive("a message that is acknowledged again keeps the time of the first"
 describe("a lease", () => {
   it.scopedLive("is of messages up to a limit in bytes, which the last may exceed", () =>
     Effect.gen(function* () {
-      const inbox = yield* SqliteInbox.make(file(), {})
+      const inbox = yield* SqliteStore.make(file(), {})
       const size = limits.leaseBytes / 2 + 1
       yield* inbox.handle(
         Array.from({ length: 3 }, () => message(Buffer.alloc(size))),
@@ -118,8 +119,8 @@ describe("a lease", () => {
   it.scopedLive("is ended only by the consumer that has it, and by its last one", () =>
     Effect.gen(function* () {
       const [one, other] = [
-        yield* SqliteInbox.make(file(), {}),
-        yield* SqliteInbox.make(file(), {})
+        yield* SqliteStore.make(file(), {}),
+        yield* SqliteStore.make(file(), {})
       ]
       yield* one.handle([message("text")], alice)
       const [first] = yield* one.lease({ ...lease, millis: 0 })
@@ -202,7 +203,7 @@ it.scopedLive("a file of a newer version is not opened", () =>
   Effect.gen(function* () {
     const { runSingle } = yield* open(file())
     yield* runSingle("INSERT INTO sealwire_schema (version) VALUES (99)")
-    const error = yield* Effect.flip(SqlInbox.migrate(file(), dialect, runSingle))
+    const error = yield* Effect.flip(InboxTable.migrate(file(), sqlite, runSingle))
     expect(error).toMatchObject({
       _tag: "InboxUnusable",
       reason: "it was created by a newer version of sealwire; upgrade this one"

@@ -6,6 +6,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { generate } from "../../../src/keys/KeyPair.ts"
 import { Inbox, type InboxMessages } from "../../../src/services/inbox/Inbox.ts"
+import * as PostgresInbox from "../../../src/services/inbox/PostgresInbox.ts"
+import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
 import type { InboxRefused, InboxUnusable } from "../../../src/services/inbox/InboxErrors.ts"
 import type { RemotePeer } from "../../../src/services/Service.ts"
 import type { IncomingMessage } from "../../../src/services/messages/MessageHandler.ts"
@@ -44,9 +46,9 @@ export const stores: ReadonlyArray<
   ["memory", Effect.map(Layer.build(Inbox.layerMemory), Layer.succeedContext)],
   [
     "SQLite",
-    Effect.map(scopedFolder, (folder) => Inbox.layerSqlite(path.join(folder, "inbox.db")))
+    Effect.map(scopedFolder, (folder) => SqliteInbox.layer(path.join(folder, "inbox.db")))
   ],
-  ["PostgreSQL", Effect.map(schema, Inbox.layerPostgres)]
+  ["PostgreSQL", Effect.map(schema, PostgresInbox.layer)]
 ]
 
 export const isMissing = (store: string) => store === "PostgreSQL" && !Postgres.available

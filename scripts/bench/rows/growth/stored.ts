@@ -6,7 +6,7 @@ import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import * as SqliteFile from "../../../../src/services/inbox/SqliteFile.ts"
-import * as SqliteInbox from "../../../../src/services/inbox/SqliteInbox.ts"
+import * as SqliteStore from "../../../../src/services/inbox/SqliteStore.ts"
 import type { MessageStore } from "../../../../src/services/inbox/StoredMessage.ts"
 import type { RemotePeer } from "../../../../src/services/Service.ts"
 import type { Contestant, Row } from "../../Row.ts"
@@ -83,7 +83,7 @@ const inbox = (stored: number): Contestant => ({
     const folder = mkdtempSync(path.join(process.cwd(), "node_modules/.inbox-"))
     const file = path.join(folder, "inbox.db")
     const measure = Effect.gen(function* () {
-      const inbox = yield* SqliteInbox.make(file, {})
+      const inbox = yield* SqliteStore.make(file, {})
       yield* fill(file, stored)
       return yield* Effect.promise(async () => {
         const store = await perMessage(batches * batchMessages, async () => {

@@ -2,7 +2,7 @@ import { shown } from "../../../bytes/excerpt.ts"
 import * as Either from "effect/Either"
 import * as ChildEnvironment from "../../../keys/ChildEnvironment.ts"
 import * as Environment from "../../../keys/Environment.ts"
-import { Inbox } from "../Inbox.ts"
+import * as PostgresInbox from "../PostgresInbox.ts"
 import type { StoreKind } from "../InboxKind.ts"
 import { parseUrl, prefixes } from "./PostgresKind.ts"
 
@@ -23,7 +23,7 @@ export const EnvKind: StoreKind = {
       return Either.left(`the environment variable ${shown(name)} ${found.left}`)
     const value = found.right ?? ""
     return prefixes.some((prefix) => value.startsWith(prefix))
-      ? Either.map(parseUrl(value), Inbox.layerPostgres)
+      ? Either.map(parseUrl(value), PostgresInbox.layer)
       : Either.left(`the environment variable ${shown(name)} does not contain a postgres:// URL`)
   }
 }

@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 import * as ChildEnvironment from "../../../keys/ChildEnvironment.ts"
-import { Inbox } from "../Inbox.ts"
+import * as PostgresInbox from "../PostgresInbox.ts"
 import * as postgresTls from "../postgresTls.ts"
 import type { StoreKind } from "../InboxKind.ts"
 
@@ -35,6 +35,6 @@ export const PostgresKind: StoreKind = {
   stores: true,
   open: (reference) => {
     ChildEnvironment.withhold("PGPASSWORD")
-    return Either.map(withoutPassword(reference), Inbox.layerPostgres)
+    return Either.map(withoutPassword(reference), PostgresInbox.layer)
   }
 }

@@ -1,5 +1,5 @@
 import * as Either from "effect/Either"
-import { Inbox } from "../Inbox.ts"
+import * as SqliteInbox from "../SqliteInbox.ts"
 import type { StoreKind } from "../InboxKind.ts"
 
 /** The default kind: a reference without a prefix is the path of a file. */
@@ -8,5 +8,5 @@ export const SqliteKind: StoreKind = {
   prefixes: [],
   form: "FILE (SQLite)",
   stores: true,
-  open: (file, options) => Either.right(Inbox.layerSqlite(file, options))
+  open: (file, options) => Either.right(SqliteInbox.layer(file, options))
 }
