@@ -158,8 +158,11 @@ export const transfer = room("services/transfer", [
     tests: [`${unit}identical`],
     mutants: [
       ["        yield* holder.end\n", ""],
-      ["monotonic - this.#since >= limits.stalledMillis", "true"],
-      ["monotonic - this.#since >= limits.stalledMillis", "false"],
+      ["limits.foreignStalledMillis : limits.stalledMillis", "limits.foreignStalledMillis : 0"],
+      [
+        "limits.foreignStalledMillis : limits.stalledMillis",
+        "limits.foreignStalledMillis : Number.POSITIVE_INFINITY"
+      ],
       ["holder === undefined || holder === this.#ended", "true"],
       ["stats?.mtimeMs, holder?.progress()", "stats?.mtimeMs"]
     ]

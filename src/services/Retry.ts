@@ -17,6 +17,8 @@ export const limits = {
 export interface Retry {
   /** Longest time without progress, counted from the end of the first failed attempt. */
   readonly deadline: Duration.DurationInput
+  /** Whether the deadline is a default, which a failure with `patience` extends. */
+  readonly isDefault?: boolean
   /** Whether a first attempt that never connected is retried too. */
   readonly includesFirstAttempt: boolean
   /** While true, there is no deadline, and the first attempt is retried too. Default: never. */
@@ -31,6 +33,8 @@ export interface Failure {
   readonly transient?: boolean
   /** True if another attempt may succeed where an earlier one has connected. */
   readonly transientOnceConnected?: boolean
+  /** The deadline for this error where `Retry.deadline` is a default. */
+  readonly patience?: Duration.DurationInput
 }
 
 /** Returns true if another attempt may succeed; `hasConnected` is true if an earlier one has. */
@@ -64,7 +68,7 @@ export type OnPause = (error: Failure, millis: number) => Effect.Effect<void>
  */
 export const runWithRetry = <E extends Failure, R>(
   session: Effect.Effect<void, E, R>,
-  { deadline, includesFirstAttempt, isUnlimited = () => false }: Retry,
+  { deadline, isDefault = false, includesFirstAttempt, isUnlimited = () => false }: Retry,
   {
     progress,
     hasConnected,
@@ -76,7 +80,8 @@ export const runWithRetry = <E extends Failure, R>(
 ): Effect.Effect<void, E, R> =>
   Effect.gen(function* () {
     const timers = yield* Timers.current
-    const patience = Duration.toMillis(deadline)
+    const patienceFor = ({ patience = deadline }: Failure) =>
+      Duration.toMillis(isDefault ? patience : deadline)
     let pause: number = limits.firstPause
     let failingSince: number | undefined
     for (let before = progress(); ; before = progress()) {
@@ -88,7 +93,7 @@ export const runWithRetry = <E extends Failure, R>(
       const unlimited = isUnlimited()
       if (failingSince === undefined || hasAdvanced || isIdle() || unlimited)
         failingSince = timers.now
-      const left = failingSince + patience - timers.now
+      const left = failingSince + patienceFor(error) - timers.now
       const mayRetry = hasConnected() || includesFirstAttempt || unlimited
       if (left <= 0 || !mayRetry || !isTransient(error, hasConnected()))
         return yield* Effect.fail(error)

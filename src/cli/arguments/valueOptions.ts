@@ -81,5 +81,6 @@ export const retry = (resumption: string) =>
 
 export const retryPolicy = (given: Option.Option<Duration.Duration>): Retry => ({
   deadline: Option.getOrElse(given, () => defaultRetry),
+  isDefault: Option.isNone(given),
   includesFirstAttempt: Option.isSome(given)
 })

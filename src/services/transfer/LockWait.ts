@@ -1,6 +1,7 @@
 // Waits for another session of the same peer that writes the same partial file: an identical transfer
 // that runs beside this one, or an earlier one whose lost connection nobody has noticed. The other
-// keeps the file as long as it makes progress. TRANSFER.md section 6.
+// keeps the file as long as it makes progress. A session of another process can be neither asked nor
+// ended: the client is told soon, and decides how long it tries again. TRANSFER.md section 6.
 import * as Effect from "effect/Effect"
 import { Timers } from "../../transports/Timers.ts"
 import { attempt } from "./Disk.ts"
@@ -34,7 +35,10 @@ export class LockWait {
       if (seen !== this.#seen) {
         this.#seen = seen
         this.#since = monotonic
-      } else if (monotonic - this.#since >= limits.stalledMillis) {
+      } else if (
+        monotonic - this.#since >=
+        (holder === undefined ? limits.foreignStalledMillis : limits.stalledMillis)
+      ) {
         if (holder === undefined || holder === this.#ended) return false
         this.#ended = holder
         this.#since = monotonic

@@ -1,7 +1,8 @@
 import { shown } from "../../bytes/excerpt.ts"
 import * as Data from "effect/Data"
+import type { DurationInput } from "effect/Duration"
 import * as RealPath from "../../keys/RealPath.ts"
-import { protocolLimits } from "./limits.ts"
+import { limits, protocolLimits } from "./limits.ts"
 import type { Kind } from "./Manifest.ts"
 import type { StopReason } from "./Messages.ts"
 
@@ -113,6 +114,9 @@ export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly pa
   /** The other session ends, or its lost connection is detected. */
   get transient(): boolean {
     return true
+  }
+  get patience(): DurationInput {
+    return limits.busyPatience
   }
 }
 

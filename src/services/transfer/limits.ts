@@ -71,11 +71,15 @@ export const limits = {
   /** Pauses between attempts to get a partial file that another session of the peer writes. */
   firstLockPauseMillis: 20,
   longestLockPauseMillis: 1000,
-  /**
-   * Time in milliseconds without progress after which that session is ended, or the file is busy.
-   * Longer than a channel takes to notice a dead peer: a server of another process may have it.
-   */
+  /** Time in milliseconds without progress after which that session is ended. */
   stalledMillis: 120_000,
+  /** The same for a session of another process, after which the file is busy. */
+  foreignStalledMillis: 5000,
+  /**
+   * Time for which a client tries again while a file is busy, by default. Longer than a channel
+   * takes to notice a dead peer: a server of another process may have it.
+   */
+  busyPatience: "150 seconds",
   /** Age in milliseconds from which a lock counts as stale that cannot be asked. */
   lockStaleMillis: 120_000,
   /** Time in milliseconds after which a held lock is marked as in use. */
