@@ -53,7 +53,12 @@ export const transports = room("transports", [
   {
     file: "AdmissionControl.ts",
     tests: ["transports/evictions", "transports/admissionControl"],
-    mutants: [['peer.startsWith("unix:") ? undefined : sourceOf(peer)', "sourceOf(peer)"]]
+    mutants: [
+      [
+        'peer.startsWith("unix:") || !/:\\d+$/.test(peer) ? undefined : sourceOf(peer)',
+        "sourceOf(peer)"
+      ]
+    ]
   },
   {
     file: "Address.ts",

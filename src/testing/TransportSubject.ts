@@ -24,6 +24,15 @@ export interface TransportSubject {
   /** False for Unix sockets, which have no reset: the peer of a failed scope sees an end. */
   readonly supportsReset: boolean
   /**
+   * False if the end of one direction ends the other, as a WebSocket does. Default: true. Without it
+   * the laws about one open direction are left out.
+   */
+  readonly supportsHalfClose?: boolean
+  /**
+   * False if a listener that closes still accepts connections, and resets them. Default: true.
+   */
+  readonly refusesWhileClosing?: boolean
+  /**
    * Bytes that a writer can send while the peer does not read: the buffers of Node and, on Net, of
    * the kernel.
    */
@@ -35,7 +44,10 @@ export interface TransportSubject {
 type Body<A> = Effect.Effect<A, unknown, Transport | Scope.Scope>
 
 /** Functions that define the laws of a transport as tests of the runner. */
-export const lawsOf = (vitest: Runner, { layer, freeAddress, supportsReset }: TransportSubject) => {
+export const lawsOf = (
+  vitest: Runner,
+  { layer, freeAddress, supportsReset, supportsHalfClose = true }: TransportSubject
+) => {
   const { expect, it } = vitest
   // Some handlers fail on purpose; their log is suppressed.
   const ready = <A>(body: Body<A>) =>
@@ -55,6 +67,10 @@ export const lawsOf = (vitest: Runner, { layer, freeAddress, supportsReset }: Tr
       Effect.flatMap(pair, ([near, far]) => body(far, near))
     )
   }
+  /** A law about a connection of which one direction has ended. */
+  const halfClosed: typeof bothWays = (name, body) => {
+    if (supportsHalfClose) bothWays(name, body)
+  }
 
   /** Expects that a connection ends abruptly: with a loss or, without resets, with an end. */
   const expectReset = (connection: Connection) =>
@@ -62,5 +78,5 @@ export const lawsOf = (vitest: Runner, { layer, freeAddress, supportsReset }: Tr
       if (supportsReset || Exit.isFailure(exit))
         expect(exit).toMatchObject({ cause: { error: { _tag: "ConnectionLost" } } })
     })
-  return { ready, law, timedLaw, pair, bothWays, expectReset }
+  return { ready, law, timedLaw, pair, bothWays, halfClosed, expectReset }
 }

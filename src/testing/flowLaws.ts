@@ -39,7 +39,7 @@ const listenTo = ({ flow }: Connection): Received => {
 /** Defines the laws of a `Flow`. */
 export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { expect } = vitest
-  const { maxUnreadBytes, maxReadAheadBytes, supportsReset } = subject
+  const { maxUnreadBytes, maxReadAheadBytes, supportsReset, supportsHalfClose = true } = subject
   const { bothWays } = lawsOf(vitest, subject)
 
   bothWays(
@@ -57,6 +57,7 @@ export const flowLaws = (vitest: Runner, subject: TransportSubject): void => {
         expect(receivedByPeer.ended()).toBe(false)
         one.flow.end()
         yield* waitUntil("the end", receivedByPeer.ended)
+        if (!supportsHalfClose) return
         // The other direction stays open.
         other.flow.write(Buffer.from("an answer"))
         yield* waitUntil("the answer", () => received.bytes().toString() === "an answer")

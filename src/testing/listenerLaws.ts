@@ -24,7 +24,14 @@ import { lawsOf, type TransportSubject } from "./TransportSubject.ts"
 /** Defines the laws of connecting and listening. */
 export const listenerLaws = (vitest: Runner, subject: TransportSubject): void => {
   const { describe, expect } = vitest
-  const { freeAddress, unusedAddress, unusedReason, supportsReset } = subject
+  const {
+    freeAddress,
+    unusedAddress,
+    unusedReason,
+    supportsReset,
+    supportsHalfClose = true,
+    refusesWhileClosing = true
+  } = subject
   const { law, timedLaw, expectReset } = lawsOf(vitest, subject)
   describe("connect", () => {
     law(
@@ -53,7 +60,9 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
         const client = (name: number) =>
           Effect.gen(function* () {
             const connection = yield* transport.connect(address)
-            yield* writeText(connection, `I am number ${name}`)
+            const text = `I am number ${name}`
+            yield* writeText(connection, text)
+            if (!supportsHalfClose) return yield* readAtLeast(connection, text.length)
             yield* connection.end
             return (yield* readAll(connection)).toString()
           }).pipe(Effect.scoped)
@@ -94,7 +103,9 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
     )
 
     law(
-      "refuses connections while it closes, and waits for running handlers",
+      refusesWhileClosing
+        ? "refuses connections while it closes, and waits for running handlers"
+        : "resets connections while it closes, and waits for running handlers",
       Effect.gen(function* () {
         const transport = yield* Transport
         const arrived = yield* Deferred.make<void>()
@@ -116,11 +127,14 @@ export const listenerLaws = (vitest: Runner, subject: TransportSubject): void =>
 
         const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
         yield* withTimeout("the drain", Deferred.await(closing))
-        const refused = yield* withTimeout(
-          "the new connection",
-          Effect.flip(transport.connect(address))
-        )
-        expect(refused).toBeInstanceOf(ConnectFailed)
+        if (refusesWhileClosing)
+          expect(
+            yield* withTimeout("the new connection", Effect.flip(transport.connect(address)))
+          ).toBeInstanceOf(ConnectFailed)
+        else {
+          const rejected = Effect.flatMap(transport.connect(address), readAll)
+          yield* withTimeout("the new connection", Effect.exit(Effect.scoped(rejected)))
+        }
         expect(closed.unsafePoll()).toBeNull()
         expect(yield* echoOf(client, "in flight")).toBe("in flight")
         yield* client.end

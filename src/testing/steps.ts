@@ -89,19 +89,27 @@ export const readAll = (connection: Connection): Effect.Effect<Buffer, Connectio
   })
 
 /** Reads at least `count` bytes, or fewer at the end. */
+export const readBytes = (
+  connection: Connection,
+  count: number
+): Effect.Effect<Buffer, ConnectionLost> =>
+  Effect.gen(function* () {
+    const chunks: Array<Uint8Array> = []
+    for (let length = 0; length < count;) {
+      const chunk = yield* connection.read
+      if (chunk === undefined) break
+      chunks.push(chunk)
+      length += chunk.length
+    }
+    return Buffer.concat(chunks)
+  })
+
+/** The same as text. */
 export const readAtLeast = (
   connection: Connection,
   count: number
 ): Effect.Effect<string, ConnectionLost> =>
-  Effect.gen(function* () {
-    let bytes = Buffer.alloc(0)
-    while (bytes.length < count) {
-      const chunk = yield* connection.read
-      if (chunk === undefined) break
-      bytes = Buffer.concat([bytes, chunk])
-    }
-    return bytes.toString()
-  })
+  Effect.map(readBytes(connection, count), (bytes) => bytes.toString())
 
 /** Writes a text. */
 export const writeText = (

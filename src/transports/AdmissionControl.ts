@@ -106,11 +106,12 @@ const firstToEvict = <C extends AdmittedConnection>(connections: ReadonlySet<C>)
 }
 
 /**
- * Returns the source that the limit of unauthenticated connections holds for; undefined for a Unix
- * socket: its clients have one address, and one of them must not evict the others.
+ * Returns the source that the limit of unauthenticated connections holds for; undefined for an
+ * address without a port, such as that of a Unix socket: all clients have it, and one of them must
+ * not evict the others.
  */
 export const limitedSourceOf = (peer: string): string | undefined =>
-  peer.startsWith("unix:") ? undefined : sourceOf(peer)
+  peer.startsWith("unix:") || !/:\d+$/.test(peer) ? undefined : sourceOf(peer)
 
 /**
  * Returns the source of an address: the IPv4 address, or the IPv6 /64. All peers of a Unix socket

@@ -275,7 +275,8 @@ const failures: Readonly<Record<string, ConnectFailure>> = {
   EPERM: "permission"
 }
 
-const connectFailed = (address: Address, code: string) =>
+/** The error for a code of the system. */
+export const connectFailed = (address: Address, code: string): ConnectFailed =>
   new ConnectFailed({ address: format(address), reason: failures[code] ?? "other", code })
 
 /** Transport.Shape over the sockets of this system. */

@@ -193,6 +193,8 @@ describe("limitedSourceOf", () => {
   it("is the source of a network address, and nothing for a Unix socket", () => {
     expect(limitedSourceOf("10.0.0.255:1")).toBe("10.0.0.255")
     expect(limitedSourceOf("unix:/run/app.sock")).toBeUndefined()
+    expect(limitedSourceOf("unix:/run/app:8080")).toBeUndefined()
+    expect(limitedSourceOf("socket")).toBeUndefined()
   })
 })
 
