@@ -119,7 +119,7 @@ const push = ({ address }, from, to) =>
     const name = SafePath.root.localChild("tree")
     yield* walker.add(directories, name, name)
     const channel = yield* dial(optionsFor(address, "IK"), "file")
-    yield* FileClient.push(channel, {
+    yield* FileClient.pushOver(channel, {
       sources: walker.sorted() ?? [],
       policy: "refuse",
       dry: false,

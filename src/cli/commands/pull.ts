@@ -76,7 +76,7 @@ export const pull = commandSpec(
         policy,
         requested: paths.map((path) => path.name),
         session: (channel, common) =>
-          Effect.mapError(FileClient.pull(channel, { ...request, ...common }), (error) =>
+          Effect.mapError(FileClient.pullOver(channel, { ...request, ...common }), (error) =>
             error._tag === "TransferStopped" && error.reason === "notFound"
               ? new SourceRefused({ path: names.join(", "), detail: error.message })
               : error

@@ -55,7 +55,7 @@ export const push = commandSpec(
           Effect.gen(function* () {
             yield* channel.ready
             yield* common.progress.planned(entries)
-            yield* FileClient.push(channel, { sources, policy, ...common })
+            yield* FileClient.pushOver(channel, { sources, policy, ...common })
           })
       })
     }).pipe(Effect.scoped, Effect.provide(Transport.layerNet))

@@ -7,11 +7,15 @@ import { pipeline } from "node:stream/promises"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { FileWalker } from "../../services/transfer/FileWalker.ts"
-import type { LeftOut, LeftOutReason, LinkPolicy } from "../../services/transfer/Messages.ts"
+import type { LeftOut, LinkPolicy } from "../../services/transfer/Messages.ts"
 import * as Names from "../../services/transfer/Names.ts"
-import { SafeDirectories } from "../../services/transfer/SafeDirectory.ts"
 import { SafePath } from "../../services/transfer/SafePath.ts"
 import type { SourceEntry } from "../../services/transfer/SourceFile.ts"
+import {
+  addSource,
+  type NamedSource,
+  type OmissionClauses
+} from "../../services/transfer/addSource.ts"
 import {
   diskFailed,
   SourceRefused,
@@ -27,12 +31,8 @@ export interface CollectedFiles {
 }
 
 /** A path of the command line. */
-interface PushedPath {
+interface PushedPath extends NamedSource {
   readonly given: string
-  /** Absolute path on this disk. */
-  readonly file: string
-  /** Path at the receiver. */
-  readonly sent: SafePath
 }
 
 /** Lists the entries at these paths; what it opens is closed with the scope. */
@@ -54,7 +54,7 @@ export const collectFiles = (
     const pushed = [...(yield* sentPaths(paths, as))].sort((one, other) =>
       Names.compare(one.sent.text, other.sent.text)
     )
-    for (const each of pushed) yield* addPath(walker, each)
+    for (const each of pushed) yield* addSource(walker, each, omissionClauses)
     return { sources: walker.sorted() ?? [], leftOut: walker.leftOut }
   })
 
@@ -95,33 +95,10 @@ const sentPaths = (
     return pushed
   })
 
-/** Adds the entries at one path. A named path must be sent: its user may delete it after exit 0. */
-const addPath = (
-  walker: FileWalker,
-  { file, sent }: PushedPath
-): Effect.Effect<void, SourceRefused | DiskFailed | TransferStopped, Scope.Scope> =>
-  Effect.gen(function* () {
-    const directories = yield* Effect.acquireRelease(
-      Effect.try({ try: () => new SafeDirectories(path.dirname(file)), catch: diskFailed(file) }),
-      (opened) => Effect.sync(() => opened.close())
-    )
-    const before = walker.leftOut.length
-    const source = SafePath.local(path.basename(file)) ?? SafePath.root
-    yield* walker.add(directories, source, sent)
-    const omission = walker.leftOut.slice(before).find((each) => each.path === sent.text)
-    if (omission !== undefined)
-      return yield* new SourceRefused({
-        path: file,
-        detail: omissionClauses[omission.reason] ?? "cannot be sent"
-      })
-  })
-
-const omissionClauses: Partial<Record<LeftOutReason, string>> = {
-  missing: "no such file or folder",
+const omissionClauses: OmissionClauses = {
   link: "is a symbolic link; give its target, or --symlinks follow or keep",
   outside: "is a symbolic link that leads out of its folder; --symlinks follow sends its target",
-  special: "is neither a file nor a folder; send its bytes as standard input: push - --as NAME",
-  unreadable: "cannot be read"
+  special: "is neither a file nor a folder; send its bytes as standard input: push - --as NAME"
 }
 
 /**

@@ -1,4 +1,4 @@
-// Pushes files to a server and pulls files from it. TRANSFER.md.
+// Sessions of a client: one push or one pull over one channel. TRANSFER.md.
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Channel } from "../../channel/Channel.ts"
@@ -15,7 +15,7 @@ import type { SourceEntry } from "./SourceFile.ts"
 import { folderFailed, type DiskFailed, type TransferStopped } from "./TransferErrors.ts"
 import type { TransferProgress } from "./TransferProgress.ts"
 
-/** Options of push and pull. */
+/** Options of a session. */
 export interface CommonOptions {
   /** Determines what would be transferred; nothing is changed. */
   readonly dry: boolean
@@ -24,15 +24,15 @@ export interface CommonOptions {
   readonly pace: (bytes: number) => Effect.Effect<void>
 }
 
-/** Options of a push. */
-export interface PushOptions extends CommonOptions {
+/** Options of a push over a channel. */
+export interface PushOverOptions extends CommonOptions {
   /** The entries to send, as FileWalker sorts them. */
   readonly sources: ReadonlyArray<SourceEntry>
   readonly policy: Messages.Policy
 }
 
-/** Options of a pull. */
-export interface PullOptions extends CommonOptions {
+/** Options of a pull over a channel. */
+export interface PullOverOptions extends CommonOptions {
   /** Paths below the server's folder; `SafePath.root` is all of it. */
   readonly paths: ReadonlyArray<SafePath>
   /** The local folder that receives the files; it must exist. */
@@ -45,9 +45,9 @@ export interface PullOptions extends CommonOptions {
 export type TransferError = ChannelError | TransferStopped
 
 /** Sends files over a channel opened for `file`; completes when all are durable on the server. */
-export const push = (
+export const pushOver = (
   channel: Channel,
-  { sources, policy, ...common }: PushOptions
+  { sources, policy, ...common }: PushOverOptions
 ): Effect.Effect<void, TransferError> =>
   Effect.gen(function* () {
     const frames = new Frames(channel)
@@ -62,9 +62,9 @@ export const push = (
   )
 
 /** Receives files over a channel opened for `file`; completes when all are durable here. */
-export const pull = (
+export const pullOver = (
   channel: Channel,
-  { paths, into, links, ...common }: PullOptions
+  { paths, into, links, ...common }: PullOverOptions
 ): Effect.Effect<void, TransferError | DiskFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const frames = new Frames(channel)

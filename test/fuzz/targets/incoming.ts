@@ -19,7 +19,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type { Channel } from "../../../src/channel/Channel.ts"
 import { FileDigest, pieceDigest, smallFileDigest } from "../../../src/services/transfer/Digest.ts"
-import { pull } from "../../../src/services/transfer/FileClient.ts"
+import { pullOver } from "../../../src/services/transfer/FileClient.ts"
 import { frame, FrameType, u32 } from "../../../src/services/transfer/Frame.ts"
 import * as Manifest from "../../../src/services/transfer/Manifest.ts"
 import * as Messages from "../../../src/services/transfer/Messages.ts"
@@ -173,7 +173,7 @@ export const incoming: Target = {
     let planned: ReadonlyArray<Manifest.Entry> = []
     const exit = await Effect.runPromiseExit(
       Effect.scoped(
-        pull(sender.channel, {
+        pullOver(sender.channel, {
           paths: [SafePath.root],
           into,
           policy: policies[(input[0] ?? 0) % policies.length] ?? "refuse",

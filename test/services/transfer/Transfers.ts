@@ -228,7 +228,7 @@ export const pushPaths = (
       const sources = walker.sorted() ?? []
       const channel = wrap(yield* openChannel(address, suite))
       yield* record.progress.planned(sources.map(({ entry }) => entry))
-      yield* FileClient.push(channel, {
+      yield* FileClient.pushOver(channel, {
         sources,
         policy,
         dry,
@@ -256,7 +256,7 @@ export const pullPaths = (
   Effect.scoped(
     Effect.gen(function* () {
       const channel = wrap(yield* openChannel(address, suite))
-      yield* FileClient.pull(channel, {
+      yield* FileClient.pullOver(channel, {
         paths: paths.map((text) => SafePath.local(text) ?? SafePath.root),
         into,
         policy,
