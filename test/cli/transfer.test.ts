@@ -360,10 +360,23 @@ describe("push and pull", () => {
         )
       )
       expect(readdirSync(box.path("store"))).toEqual([])
-      const longer = await box.run(["push", "/proc/version", "a", ...to])
-      expect(longer.code).not.toBe(0)
-      expect(longer.stderr).toContain("version: cannot be read\n")
-      expect(readdirSync(box.path("store"))).toEqual(["a"])
+      // Their stated size is 0.
+      expect(await box.run(["push", "/proc/version", "a", ...to])).toMatchObject({
+        code: 2,
+        stderr:
+          "sealwire: /proc/version: has content, but its stated size is 0; send it as standard input: push - --as version < /proc/version\n"
+      })
+      expect(readdirSync(box.path("store"))).toEqual([])
+      const kernel = await box.listen(["serve", "--listen", "127.0.0.1:0", "--files", "/proc/sys"])
+      const pull = await box.run(["pull", "kernel/ostype", "--from", kernel.address])
+      expect([pull.code, pull.stderr]).toEqual([
+        2,
+        expect.stringContaining(
+          "ostype: cannot be read, or has content beyond its stated size, as files of /proc do\n"
+        )
+      ])
+      expect(existsSync(box.path("ostype"))).toBe(false)
+      expect(await box.run(["push", "a", ...to])).toMatchObject({ code: 0 })
     }
   )
 

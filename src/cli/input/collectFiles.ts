@@ -1,6 +1,14 @@
 // Collects the entries of a push: the paths of the command line, with standard input as a file.
 import { shown } from "../../bytes/excerpt.ts"
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs"
+import {
+  closeSync,
+  constants,
+  createWriteStream,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { pipeline } from "node:stream/promises"
@@ -54,7 +62,12 @@ export const collectFiles = (
     const pushed = [...(yield* sentPaths(paths, as))].sort((one, other) =>
       Names.compare(one.sent.text, other.sent.text)
     )
-    for (const each of pushed) yield* addSource(walker, each, omissionClauses)
+    for (const each of pushed) {
+      yield* addSource(walker, each, omissionClauses)
+      const last = walker.sources.at(-1)?.entry
+      if (last?.kind === "file" && last.size === 0 && last.path === each.sent)
+        yield* requireEmpty(each)
+    }
     return { sources: walker.sorted() ?? [], leftOut: walker.leftOut }
   })
 
@@ -94,6 +107,29 @@ const sentPaths = (
     }
     return pushed
   })
+
+/** Refuses a file of /proc or /sys, whose stated size is 0 whatever can be read from it. */
+const requireEmpty = ({ given, file, sent }: PushedPath): Effect.Effect<void, SourceRefused> =>
+  hasContent(file)
+    ? new SourceRefused({
+        path: given,
+        detail: `has content, but its stated size is 0; send it as standard input: push - --as ${shown(sent.text)} < ${shown(given)}`
+      })
+    : Effect.void
+
+const hasContent = (file: string): boolean => {
+  try {
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      return readSync(fd, Buffer.alloc(1)) > 0
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // The transfer itself reports it.
+    return false
+  }
+}
 
 const omissionClauses: OmissionClauses = {
   link: "is a symbolic link; give its target, or --symlinks follow or keep",

@@ -48,7 +48,11 @@ export const outcomes = {
     code: "changed",
     line: "changed while it was read; run the same command again"
   },
-  unreadable: { isFailure: true, code: "unreadable", line: "cannot be read" },
+  unreadable: {
+    isFailure: true,
+    code: "unreadable",
+    line: "cannot be read, or has content beyond its stated size, as files of /proc do"
+  },
   missing: { isFailure: true, code: "missing", line: "no such file or folder" },
   none: { isFailure: true, code: "not-found", line: "not found" },
   name: {
