@@ -19,9 +19,14 @@ export type ChannelItem = Uint8Array | Control
 export interface ChannelFlow {
   /**
    * Sends every item to the listener, synchronously and in order, queued items first. `read` must
-   * not be used afterwards.
+   * not be used before `stop`.
    */
   readonly start: (listener: ChannelListener) => void
+  /**
+   * Detaches the listener and resumes delivery: later items wait for the next listener, or for
+   * `read`.
+   */
+  readonly stop: () => void
   /** Pauses delivery; back-pressure stops the peer. */
   readonly pause: () => void
   /** Resumes delivery. */
@@ -60,7 +65,7 @@ export interface ChannelListener {
   /** The peer has sent FIN, and all items were delivered. */
   readonly end: () => void
   /**
-   * The channel has closed in both directions. Called once. Without a preceding `end`, undelivered
+   * The channel has closed in both directions. Called once, and last. Without a preceding `end`, undelivered
    * items are dropped.
    */
   readonly closed: (error: ChannelError) => void

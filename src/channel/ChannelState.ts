@@ -127,6 +127,7 @@ export class ChannelState {
 
   readonly flow: ChannelFlow = {
     start: (listener) => this.#reading.start(listener),
+    stop: () => this.#reading.stop(),
     pause: () => this.#reading.pause(),
     resume: () => this.#reading.resume(),
     write: (bytes, released) => this.#writing.flowData(bytes, released),

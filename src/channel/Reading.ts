@@ -130,9 +130,11 @@ export class Reading {
     if (!this.#isPaused) this.#flow.resume()
   }
 
-  /** Detaches the listener. */
+  /** Detaches the listener: what follows waits for the next one, or for `read`. */
   stop(): void {
     this.#listener = undefined
+    this.#hasListenerEnd = false
+    if (this.#isPaused) this.resume()
   }
 
   /** Delivers the unread items to the listener until it pauses, then the end of the channel. */
