@@ -96,6 +96,7 @@ export { ruleOptions, serviceNames } from "./services/builtin/index.ts"
 export { bytesPerMinute, spendBytes } from "./services/rules.ts"
 export * as ServerConnection from "./services/ServerConnection.ts"
 export {
+  again,
   NotServed,
   type Counters,
   type RemotePeer,

@@ -1,4 +1,5 @@
-// One session of a server: service -> rules -> run, with its events, its span and its close code.
+// The sessions of a channel at a server: service -> rules -> run, with their events, spans and close
+// code.
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -7,13 +8,16 @@ import type * as Scope from "effect/Scope"
 import type * as Channel from "../channel/Channel.ts"
 import type { ChannelError } from "../channel/ChannelErrors.ts"
 import type { Accepted } from "../transports/Acceptor.ts"
+import { Timers } from "../transports/Timers.ts"
 import * as KeyAnnouncement from "./KeyAnnouncement.ts"
 import { metrics } from "./Metrics.ts"
+import { holdsKey, refuseNext } from "./nextSession.ts"
 import type { SessionMemory } from "./PeerBudgets.ts"
 import { RefusedByRules, type PeerSession, type PeerSessions } from "./PeerSessions.ts"
 import { ServerEvent } from "./ServerEvent.ts"
 import type { Identity } from "./ServerKeys.ts"
 import {
+  again,
   NotServed,
   parseOpening,
   SessionDied,
@@ -34,13 +38,43 @@ export interface SessionOptions<E, R> {
   readonly report: (event: ServerEvent<E>) => Effect.Effect<void, never, R>
 }
 
-/** Runs one session: selects the service, reports start and end, and closes the channel. */
+/** The result of a session, and of the service that has run it. */
+type Result = void | typeof again
+
+/**
+ * Runs the session of a channel, or several, one after another, where the service leaves the channel
+ * to the next one. The channel is closed afterwards.
+ */
 export const run = <E extends SessionFailure, R>(
   channel: Channel.Channel,
   connection: Accepted,
-  { peers, services, identities, report }: SessionOptions<E, R>,
+  options: SessionOptions<E, R>,
   memory: SessionMemory
 ): Effect.Effect<void, never, R | Scope.Scope> =>
+  Effect.flatMap(Timers.current, (timers) => {
+    const { identities } = options
+    const openedAt = timers.monotonic
+    const serve = (
+      announce: Effect.Effect<void, ChannelError>
+    ): Effect.Effect<void, never, R | Scope.Scope> =>
+      Effect.flatMap(runOne(channel, connection, options, announce, memory), (result) => {
+        if (result !== again) return Effect.void
+        const ageMillis = timers.monotonic - openedAt
+        const refusal = refuseNext(channel, connection, { ageMillis, keys: identities() })
+        if (refusal === undefined) return serve(Effect.void)
+        return refusal === "Done" ? Effect.void : channel.setCloseReason(refusal)
+      })
+    return serve(Effect.suspend(() => announceKeys(channel, identities())))
+  })
+
+/** Runs one session: selects the service, reports start and end, and sets the code of CLOSE. */
+const runOne = <E extends SessionFailure, R>(
+  channel: Channel.Channel,
+  connection: Accepted,
+  { peers, services, report }: SessionOptions<E, R>,
+  announce: Effect.Effect<void, ChannelError>,
+  memory: SessionMemory
+): Effect.Effect<Result, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const { peer, peerAddress, publicKey, suite, opening } = channel
     const remote: RemotePeer = { peer, from: peerAddress, publicKey, suite }
@@ -58,7 +92,7 @@ export const run = <E extends SessionFailure, R>(
     yield* report(ServerEvent.SessionStarted(described))
     metrics.sessionsStarted.add(1)
     metrics.sessions.add(1)
-    const reportEnd = (exit: Exit.Exit<void, SessionError<E>>) => {
+    const reportEnd = (exit: Exit.Exit<Result, SessionError<E>>) => {
       metrics.sessions.add(-1)
       const error = errorOf(exit, peer)
       if (error !== undefined) metrics.sessionsFailed.add(1)
@@ -69,7 +103,7 @@ export const run = <E extends SessionFailure, R>(
         ? Effect.fail(new NotServed({ peer, opening }))
         : withPeerSession(channel, connection, peers, service, (peerSession) =>
             Effect.zipRight(
-              announceKeys(channel, identities()),
+              announce,
               service.run({ channel, connection, remote, argument, counters, peerSession, memory })
             )
           )
@@ -89,7 +123,7 @@ export const run = <E extends SessionFailure, R>(
           Object.entries(counters).map(([counter, count]) => [`sealwire.${counter}`, count])
         )
     }))
-    yield* traced(session).pipe(
+    return yield* traced(session).pipe(
       Effect.onExit(reportEnd),
       Effect.catchAll((error) => closeAfter(error, channel, connection))
     )
@@ -97,7 +131,7 @@ export const run = <E extends SessionFailure, R>(
 
 /** Returns the error of a session that has not ended well: a defect and an interruption have one. */
 const errorOf = <E>(
-  exit: Exit.Exit<void, SessionError<E>>,
+  exit: Exit.Exit<Result, SessionError<E>>,
   peer: string
 ): SessionError<E> | undefined => {
   if (Exit.isSuccess(exit)) return undefined
@@ -133,8 +167,8 @@ const withPeerSession = <E, R>(
   connection: Accepted,
   peers: PeerSessions | undefined,
   { name }: Service<E, R>,
-  use: (session: PeerSession | undefined) => Effect.Effect<void, SessionError<E>, R | Scope.Scope>
-): Effect.Effect<void, SessionError<E>, R | Scope.Scope> =>
+  use: (session: PeerSession | undefined) => ReturnType<Service<E, R>["run"]>
+): ReturnType<Service<E, R>["run"]> =>
   Effect.suspend(() => {
     if (peers === undefined || publicKey === undefined) return use(undefined)
     const session = peers.open(publicKey, peerAddress, name, () => connection.flow.reset())
@@ -155,8 +189,7 @@ const announceKeys = (
 ): Effect.Effect<void, ChannelError> => {
   const { ownKey: shown, possession } = channel
   // A key that has retired since the handshake cannot announce: its set would lack the key itself.
-  if (shown === undefined || !keys.some(({ publicKey }) => Buffer.compare(publicKey, shown) === 0))
-    return Effect.void
+  if (shown === undefined || !holdsKey(channel, keys)) return Effect.void
   const announcement = KeyAnnouncement.encode(keys, { shown, possession })
   return announcement === undefined ? Effect.void : channel.sendControl(announcement)
 }

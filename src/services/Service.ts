@@ -126,9 +126,20 @@ export interface Service<E = never, R = never> {
    * unknown.
    */
   readonly about?: (argument: string) => string | undefined
-  /** Runs one session. On success it has ended the channel; an error closes or resets it. */
-  readonly run: (session: ServiceSession) => Effect.Effect<void, SessionError<E>, R | Scope.Scope>
+  /**
+   * Runs one session. On success it has ended the channel, or left it to the next session with
+   * `again`; an error closes or resets it.
+   */
+  readonly run: (
+    session: ServiceSession
+  ) => Effect.Effect<void | typeof again, SessionError<E>, R | Scope.Scope>
 }
+
+/**
+ * The result of a session whose channel may carry another one. The server begins it under the rules
+ * of that moment, or closes the channel.
+ */
+export const again: unique symbol = Symbol("sealwire/services/again")
 
 export declare namespace Service {
   /** A service with any errors and requirements. */

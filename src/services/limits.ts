@@ -16,6 +16,11 @@ export const limits = {
   unreservedBytes: 128 * 1024,
   /** Time that a request waits for memory that other sessions of its peer hold. */
   memoryDeadline: "30 seconds",
+  /**
+   * Age in milliseconds from which on a channel begins no further session: it bounds how much one
+   * pair of keys has sealed, and how long a key that has retired is used.
+   */
+  reuseMillis: 120_000,
   /** Events of a server that wait for a reader of `Server.events`. */
   pendingEvents: 1024,
   /** Longest pause of a stream that exceeds its bytes per minute, in milliseconds. */
