@@ -51,7 +51,7 @@ const notExported = [
   "src/services/transfer/Messages.ts:Receipt",
   "src/services/transfer/SafeDirectory.ts:SafeDirectory",
   "src/services/transfer/TransferErrors.ts:Side",
-  "src/services/tunnel/Splice.ts:PlainConnection",
+  "src/services/tunnel/SpliceOptions.ts:PlainConnection",
   "src/transports/Transport.ts:Transport",
   "src/transports/Transport.ts:Transport.Listener",
   "src/transports/Transport.ts:Transport.Shape"

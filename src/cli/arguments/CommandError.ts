@@ -47,7 +47,7 @@ import type {
   OutboxWaits
 } from "../../services/inbox/OutboxErrors.ts"
 import type { ServerKeysInvalid } from "../../services/Server.ts"
-import type { TunnelIdle } from "../../services/tunnel/Splice.ts"
+import type { TunnelIdle } from "../../services/tunnel/SpliceOptions.ts"
 import type { TargetRefused } from "../../services/tunnel/TunnelClient.ts"
 import type { PairError, PairingFailed } from "../../services/pairing/Pairing.ts"
 import type { MessageRefused } from "../../services/messages/MessageService.ts"

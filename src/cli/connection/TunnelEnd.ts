@@ -9,7 +9,7 @@ import type { Padding } from "../../channel/Padding.ts"
 import { dial } from "../../services/Dial.ts"
 import { isTransient } from "../../services/Retry.ts"
 import { ServerEvent } from "../../services/Server.ts"
-import { opening, type RemotePeer } from "../../services/Service.ts"
+import type { RemotePeer } from "../../services/Service.ts"
 import {
   forward,
   listen,
@@ -18,7 +18,8 @@ import {
   type ForwardError
 } from "../../services/tunnel/TunnelClient.ts"
 import * as ChannelPool from "../../services/tunnel/ChannelPool.ts"
-import { name as tunnelService } from "../../services/tunnel/rules.ts"
+import { openReusable } from "../../services/tunnel/openReusable.ts"
+import * as Opening from "../../services/tunnel/Opening.ts"
 import * as Address from "../../transports/Address.ts"
 import * as Net from "../../transports/Net.ts"
 import * as Stdio from "../../transports/Stdio.ts"
@@ -38,16 +39,15 @@ export interface Flags extends ServerFlags.Flags {
 
 type Emit = (event: Event) => Effect.Effect<void>
 
-/** Opens sessions for the target, each with the keys of the server known at that time. */
-const sessionsWith = (flags: Flags, emit: Emit) =>
+/** Opens channels for the target, each with the keys of the server known at that time. */
+const channelsWith = (flags: Flags, emit: Emit) =>
   Effect.map(
     ServerFlags.prepare(flags, emit),
-    (server) => (use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
+    (server) => (opening: string, use: (channel: Channel) => Effect.Effect<void, ChannelError>) =>
       Effect.mapError(
         ServerFlags.connect(
           server,
-          (options) =>
-            dial({ ...options, padding: flags.padding }, opening(tunnelService, flags.target)),
+          (options) => dial({ ...options, padding: flags.padding }, opening),
           use
         ),
         (error) =>
@@ -72,14 +72,14 @@ export const forwardStdio = (flags: Flags, emit: Emit, idle?: Duration.Duration)
     // If standard output was closed at start-up, the target's bytes would be lost without an error.
     if (inherited === undefined && !(yield* standardOutput.isOpen))
       return yield* new OutputFailed({ code: "EBADF" })
-    const open = yield* sessionsWith(flags, emit)
+    const open = yield* channelsWith(flags, emit)
     const forwardOver = (channel: Channel) =>
       Effect.suspend(() => {
         const plain = { peer: "standard input", flow: inherited?.flow ?? Stdio.flow() }
         return forward(plain, channel, {}, { idle, untilPeerEnds: inherited === undefined })
       })
     let failure: ForwardError | undefined
-    yield* open((channel) =>
+    yield* open(Opening.once(flags.target), (channel) =>
       Effect.zipRight(
         ChannelPool.untilOffered(channel),
         // Not an error of the session: a channel that fails cannot send its close reason.
@@ -136,10 +136,10 @@ export const forwardListener = (
   Effect.gen(function* () {
     const { target, pool: size } = flags
     const to = Address.format(flags.to)
-    const open = yield* sessionsWith(flags, emit)
+    const open = yield* channelsWith(flags, emit)
     let started = false
     const pool = yield* ChannelPool.make({
-      open,
+      open: size === 0 ? (use) => open(Opening.once(target), use) : openReusable(open, target),
       size,
       // The error that ends the command is reported once, by the command.
       onUnavailable: (error) =>
@@ -195,7 +195,7 @@ const connectionEvents = (
   emit: Emit,
   refuse: (refused: RefusedConnection) => Effect.Effect<void>
 ): TunnelCallbacks => {
-  const service = opening(tunnelService, target)
+  const service = Opening.once(target)
   const remotes = new Map<ForwardedConnection, RemotePeer>()
   return {
     onStarted: (connection) => {

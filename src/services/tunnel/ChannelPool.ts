@@ -1,9 +1,9 @@
 // The channels of a tunnel's near end: some are kept ready, so that a connection does not wait for
-// a handshake, and they are opened again after an outage. TUNNEL.md section 5.
+// a handshake, and they are opened again after an outage. TUNNEL.md section 6.
 //
 // ChannelPoolState.ts decides; this file performs the actions. Effect's Pool does not fit: it
-// reuses the items that are returned and passes each acquisition error to the caller, while a
-// channel carries one connection and a failed attempt is retried with a growing pause.
+// passes each acquisition error to the caller, while a failed attempt is retried here with a growing
+// pause, and a returned item is ready at once, while the server must offer a channel again.
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -20,16 +20,17 @@ import type { SessionFailure } from "../Service.ts"
 import {
   initial,
   limits,
-  transition,
   type ChannelId,
   type PoolAction,
   type PoolEvent,
   type PoolState,
   type WaiterId
-} from "./ChannelPoolState.ts"
+} from "./ChannelPoolEvents.ts"
+import { transition } from "./ChannelPoolState.ts"
 import { decode } from "./Messages.ts"
+import { PooledChannel, type Lease, type Use } from "./PooledChannel.ts"
 
-export { limits }
+export { limits, type Lease, type Use }
 
 /** No channel was available within `takeTimeout`. */
 export class NoChannel extends Data.TaggedError("NoChannel")<{ readonly reason: string }> {
@@ -38,14 +39,7 @@ export class NoChannel extends Data.TaggedError("NoChannel")<{ readonly reason: 
   }
 }
 
-/** The use of one channel for one connection. The server has offered the target on it. */
-export interface Lease {
-  readonly channel: Channel
-  /** Ends the channel: with FIN and CLOSE, or with close code 3 when the connection failed. */
-  readonly release: (failed: boolean) => void
-}
-
-/** Runs one session: connects, passes the channel to `use`, and closes the channel after it. */
+/** Opens one channel: connects, passes the channel to `use`, and closes the channel after it. */
 export type Open<E, R> = (
   use: (channel: Channel) => Effect.Effect<void, ChannelError>
 ) => Effect.Effect<void, E | ChannelError, R>
@@ -160,7 +154,7 @@ class PoolDriver<E extends SessionFailure, R> {
         this.#waiters.delete(waiter)
         this.#dispatch({ _tag: "Cancelled", waiter })
         // Interrupted between the loan and its use.
-        lease?.release(false)
+        lease?.release("unused")
       })
     })
   }
@@ -173,7 +167,7 @@ class PoolDriver<E extends SessionFailure, R> {
     if (lastError !== undefined && size > 0) return Effect.fail(lastError)
     return Effect.matchEffect(this.take(true, limits.checkTimeout), {
       onFailure: (error) => Effect.fail(this.#state.lastError ?? error),
-      onSuccess: ({ release }) => Effect.sync(() => release(false))
+      onSuccess: (lease) => Effect.sync(() => lease.release("unused"))
     })
   })
 
@@ -207,19 +201,13 @@ class PoolDriver<E extends SessionFailure, R> {
 
   /** As `#dispatch`, then reports. Only `Offered` and `Failed` cause reports. */
   #dispatchAndReport(event: PoolEvent<E | ChannelError>): Effect.Effect<void> {
-    const { onAvailable = () => Effect.void, onUnavailable = () => Effect.void } = this.#options
-    return Effect.suspend(() =>
-      Effect.forEach(
-        this.#dispatch(event),
-        (action) =>
-          action._tag === "ReportAvailable"
-            ? onAvailable()
-            : action._tag === "ReportUnavailable"
-              ? onUnavailable(action.error)
-              : Effect.void,
-        { discard: true }
-      )
-    )
+    const { onAvailable, onUnavailable } = this.#options
+    let report = Effect.void
+    for (const action of this.#dispatch(event)) {
+      if (action._tag === "ReportAvailable") report = onAvailable?.() ?? report
+      if (action._tag === "ReportUnavailable") report = onUnavailable?.(action.error) ?? report
+    }
+    return report
   }
 
   #perform(action: PoolAction<E | ChannelError>): void {
@@ -231,7 +219,7 @@ class PoolDriver<E extends SessionFailure, R> {
       case "Keep":
         return this.#channels.get(action.id)?.channel.keepAlive(true)
       case "Discard":
-        return this.#channels.get(action.id)?.release(action.failed)
+        return this.#channels.get(action.id)?.release(action.failed ? "failed" : "unused")
       case "Refuse": {
         const reason = action.error?.message ?? "the server does not answer"
         return this.#waiters.get(action.waiter)?.(new NoChannel({ reason }))
@@ -277,57 +265,56 @@ class PoolDriver<E extends SessionFailure, R> {
     this.#fibers.set(id, fiber)
   }
 
-  /** Holds the channel's session open until its lease is released. */
+  /** Holds the channel's session open until the channel is not used any more. */
   #hold(id: ChannelId, channel: Channel): Effect.Effect<void, ChannelError> {
-    return Effect.gen(this, function* () {
-      yield* untilOffered(channel)
-      const pooled = pooledChannel(channel)
-      this.#channels.set(id, pooled)
-      Deferred.unsafeDone(this.firstAttempt, Effect.void)
-      yield* this.#dispatchAndReport({ _tag: "Offered", id })
-      // A ready channel that is lost must be noticed and replaced.
-      yield* Effect.raceFirst(Deferred.await(pooled.taken), untilLost(channel))
-      if (yield* Deferred.await(pooled.released)) yield* channel.setCloseReason("Failed")
-    }).pipe(
-      Effect.ensuring(
-        Effect.sync(() => {
-          this.#channels.delete(id)
-          this.#dispatch({ _tag: "Released", id })
-        })
-      )
+    const used = Effect.async<void, ChannelError>((resume) => {
+      const pooled = new PooledChannel(channel, this.#timers, {
+        offered: () => this.#offered(id, pooled),
+        returned: () => this.#dispatch({ _tag: "Returned", id }),
+        ended: (reason) =>
+          resume(
+            typeof reason === "object"
+              ? Effect.fail(reason)
+              : reason === "failed"
+                ? channel.setCloseReason("Failed")
+                : Effect.void
+          )
+      })
+      pooled.start()
+    })
+    return Effect.ensuring(
+      used,
+      Effect.sync(() => {
+        this.#channels.delete(id)
+        this.#dispatch({ _tag: "Released", id })
+      })
     )
+  }
+
+  #offered(id: ChannelId, pooled: PooledChannel): void {
+    this.#channels.set(id, pooled)
+    Deferred.unsafeDone(this.firstAttempt, Effect.void)
+    const { isReused } = pooled
+    const report = this.#dispatchAndReport({ _tag: "Offered", id, isReused })
+    if (report !== Effect.void) this.#run(report)
   }
 
   #lend(id: ChannelId, waiter: WaiterId, wasReady: boolean): void {
     const pooled = this.#channels.get(id)
     if (pooled === undefined) return
     if (wasReady) pooled.channel.keepAlive(false)
-    Deferred.unsafeDone(pooled.taken, Effect.void)
+    pooled.lend()
     this.#waiters.get(waiter)?.(pooled)
   }
 
   #scheduleClockCheck(): void {
     this.#stopClockCheck = this.#timers.schedule(limits.clockCheckMillis, () => {
       this.#dispatch({ _tag: "ClockChecked", now: this.#timers.now })
+      for (const [id, { isExpired }] of this.#channels)
+        if (isExpired) this.#dispatch({ _tag: "Expired", id })
       this.#scheduleClockCheck()
     })
   }
-}
-
-interface PooledChannel extends Lease {
-  readonly taken: Deferred.Deferred<void>
-  /** True when the use of the channel failed. */
-  readonly released: Deferred.Deferred<boolean>
-}
-
-const pooledChannel = (channel: Channel): PooledChannel => {
-  const taken = Deferred.unsafeMake<void>(FiberId.none)
-  const released = Deferred.unsafeMake<boolean>(FiberId.none)
-  const release = (failed: boolean) => {
-    Deferred.unsafeDone(taken, Effect.void)
-    Deferred.unsafeDone(released, Effect.succeed(failed))
-  }
-  return { channel, taken, released, release }
 }
 
 /** Waits for `offered`: the server allows the use that the channel was opened for. */
@@ -338,12 +325,4 @@ export const untilOffered = (channel: Channel): Effect.Effect<void, ChannelError
       : item === undefined
         ? new ChannelClosed({ peer: channel.peer, reason: "before it offered the tunnel" })
         : new ChannelTampered({ peer: channel.peer, detail: "a message other than offered" })
-  )
-
-/** Fails when a ready channel ends. A server sends nothing between `offered` and `go`. */
-const untilLost = (channel: Channel): Effect.Effect<never, ChannelError> =>
-  Effect.flatMap(channel.read, (item): Effect.Effect<never, ChannelError> =>
-    item === undefined
-      ? new ChannelClosed({ peer: channel.peer, reason: "before it was used" })
-      : new ChannelTampered({ peer: channel.peer, detail: "a message before go" })
   )

@@ -1,146 +1,15 @@
 // The state machine of a ChannelPool: (state, event) -> (state, actions). No I/O, no clock, no
 // Effect; ChannelPool.ts performs the actions.
-import type * as Data from "effect/Data"
-
-/** Every limit of a pool, by name. */
-export const limits = {
-  /** Default number of channels kept ready. */
-  ready: 2,
-  /** Largest number of channels that may be kept ready. */
-  maxReady: 64,
-  /** Maximum number of channels being opened at once. */
-  maxOpening: 32,
-  /** Pause after the first failure, in milliseconds. It doubles with each further failure. */
-  minBackoffMillis: 100,
-  maxBackoffMillis: 5000,
-  /**
-   * Delay between the use of a ready channel and the opening of its replacement, in milliseconds,
-   * while other channels are ready: the replacement's handshake would delay the first byte.
-   */
-  refillMillis: 20,
-  /** Longest wait of a connection for a channel. */
-  takeTimeout: "10 seconds",
-  /** Longest wait of a check whether the server offers channels. */
-  checkTimeout: "1500 millis",
-  /** Interval at which the wall clock is checked, in milliseconds. */
-  clockCheckMillis: 5000,
-  /** A larger step of the wall clock between two checks means that the machine was suspended. */
-  clockJumpMillis: 20_000,
-  /** Longest wait for channels to close at the end of the pool. */
-  closeTimeout: "6 seconds"
-} as const
-
-/**
- * The phases of a pool.
- *
- * - `Available`: the last attempt succeeded, or none has ended yet.
- * - `BackingOff`: an attempt failed; no attempt starts until the pause has elapsed.
- * - `Probing`: the pause has elapsed; attempts run one at a time until one succeeds.
- * - `Closed`: no attempt starts and no channel is kept ready.
- */
-export type Phase = "Available" | "BackingOff" | "Probing" | "Closed"
-
-/** Maximum number of channels being opened at once, in each phase. */
-export const maxOpening: Readonly<Record<Phase, number>> = {
-  Available: limits.maxOpening,
-  BackingOff: 0,
-  Probing: 1,
-  Closed: 0
-}
-
-/** Identifies a channel, from the attempt to open it until its session has ended. */
-export type ChannelId = number
-
-/** Identifies a connection that waits for a channel. */
-export type WaiterId = number
-
-export interface PoolState<E> {
-  readonly phase: Phase
-  /** Number of channels to keep ready. */
-  readonly size: number
-  /** Channels being opened. */
-  readonly opening: ReadonlyArray<ChannelId>
-  /** Channels that the server has offered and nobody uses, oldest first. */
-  readonly ready: ReadonlyArray<ChannelId>
-  /** Connections without a channel, oldest first. */
-  readonly waiting: ReadonlyArray<WaiterId>
-  /** Failures since the last success. */
-  readonly failures: number
-  /** Error of the last attempt; undefined after a success. */
-  readonly lastError: E | undefined
-  /** True from `ReportUnavailable` to `ReportAvailable`. */
-  readonly reportedUnavailable: boolean
-  readonly refillScheduled: boolean
-  /** Wall-clock time of the last check, in milliseconds since 1970. */
-  readonly checkedAt: number
-  readonly nextId: ChannelId
-}
-
-export type PoolEvent<E> = Data.TaggedEnum<{
-  /** The pool starts with one attempt: its failure may show that further ones are pointless. */
-  Started: {}
-  /** The server has offered the channel. */
-  Offered: { readonly id: ChannelId }
-  /** The channel was not opened, or it was lost later. */
-  Failed: { readonly id: ChannelId; readonly error: E }
-  /** The channel was lost or its use is over; its session is closing. */
-  Released: { readonly id: ChannelId }
-  /** The channel's session is over. Follows `Failed` and `Released`. */
-  Ended: { readonly id: ChannelId }
-  BackoffElapsed: {}
-  RefillDue: {}
-  /** A connection needs a channel; with `fresh`, one that was not ready before. */
-  Taken: { readonly waiter: WaiterId; readonly fresh: boolean; readonly now: number }
-  /** The connection has waited for `takeTimeout`. */
-  TimedOut: { readonly waiter: WaiterId }
-  /** The connection was lost while it waited. */
-  Cancelled: { readonly waiter: WaiterId }
-  ClockChecked: { readonly now: number }
-  ScopeClosed: {}
-}>
-
-export type PoolAction<E> = Data.TaggedEnum<{
-  /** Starts to open a channel. */
-  Open: { readonly id: ChannelId }
-  /** Gives a channel to the connection that waits for it. */
-  Lend: { readonly id: ChannelId; readonly waiter: WaiterId; readonly wasReady: boolean }
-  /** Keeps a channel ready, with frequent keepalives. */
-  Keep: { readonly id: ChannelId }
-  /** Closes a channel that nobody uses: in good order, or as failed. */
-  Discard: { readonly id: ChannelId; readonly failed: boolean }
-  /** Ends the wait of a connection without a channel. */
-  Refuse: { readonly waiter: WaiterId; readonly error: E | undefined }
-  /** Sends `BackoffElapsed` after a random time of `millis / 2` to `millis`. */
-  BackOff: { readonly millis: number }
-  /** Sends `RefillDue` after `refillMillis`. */
-  ScheduleRefill: {}
-  /** No channel can be opened and none is ready. Sent once per outage. */
-  ReportUnavailable: { readonly error: E }
-  /** Channels can be opened again. Follows `ReportUnavailable`. */
-  ReportAvailable: {}
-  /** Stops all timers of the pool. */
-  StopTimers: {}
-}>
-
-/** The next state, and the actions to perform in this order. */
-export interface Step<E> {
-  readonly state: PoolState<E>
-  readonly actions: ReadonlyArray<PoolAction<E>>
-}
-
-export const initial = <E>(size: number, now: number): PoolState<E> => ({
-  phase: "Available",
-  size,
-  opening: [],
-  ready: [],
-  waiting: [],
-  failures: 0,
-  lastError: undefined,
-  reportedUnavailable: false,
-  refillScheduled: false,
-  checkedAt: now,
-  nextId: 0
-})
+import {
+  limits,
+  maxOpening,
+  type ChannelId,
+  type Phase,
+  type PoolAction,
+  type PoolEvent,
+  type PoolState,
+  type Step
+} from "./ChannelPoolEvents.ts"
 
 export const transition = <E>(state: PoolState<E>, event: PoolEvent<E>): Step<E> => {
   const handler = table[state.phase][event._tag] as Transition<PoolEvent<unknown>>
@@ -156,6 +25,9 @@ type Row = { readonly [Tag in PoolEvent<unknown>["_tag"]]: Transition<EventOf<Ta
 
 /** No transition: the event is impossible in this phase, or changes nothing. */
 const ignore: Transition<unknown> = (state) => ({ state, actions: [] })
+
+const without = (ids: ReadonlyArray<ChannelId>, id: ChannelId): ReadonlyArray<ChannelId> =>
+  ids.filter((other) => other !== id)
 
 const andThen = (
   first: Step<unknown>,
@@ -174,22 +46,53 @@ const open = (state: PoolState<unknown>, count: number): Step<unknown> => {
   }
 }
 
-/** Opens the channels that are wanted, as many at once as the phase allows. */
-const fill = (state: PoolState<unknown>): Step<unknown> => {
-  const { phase, size, opening, ready, waiting } = state
-  const wanted = size + waiting.length - ready.length
+/**
+ * Opens the channels that are wanted, as many at once as the phase allows, and at least `least`.
+ * Those that the server is about to offer again need no replacement.
+ */
+const fill = (state: PoolState<unknown>, least = 0): Step<unknown> => {
+  const { phase, size, opening, ready, returning, waiting } = state
+  const wanted = Math.max(least, size + waiting.length - ready.length - returning.length)
   return open(state, Math.min(wanted, maxOpening[phase]) - opening.length)
 }
 
+/** Removes channels from those that are ready. */
+const unready = (
+  state: PoolState<unknown>,
+  isRemoved: (id: ChannelId, index: number) => boolean
+): PoolState<unknown> => {
+  const ready = state.ready.filter((id, index) => !isRemoved(id, index))
+  return { ...state, ready, leastReady: Math.min(state.leastReady, ready.length) }
+}
+
+/** Discards ready channels. */
+const discard = (
+  state: PoolState<unknown>,
+  isDiscarded: (id: ChannelId, index: number) => boolean,
+  failed = false
+): Step<unknown> => ({
+  state: unready(state, isDiscarded),
+  actions: state.ready.filter(isDiscarded).map((id) => ({ _tag: "Discard", id, failed }))
+})
+
+const scheduleRefill = (state: PoolState<unknown>): Step<unknown> =>
+  state.refillScheduled
+    ? { state, actions: [] }
+    : { state: { ...state, refillScheduled: true }, actions: [{ _tag: "ScheduleRefill" }] }
+
 /** Keeps the channel, lends it to the first that waits, or discards it when nobody needs it. */
-const place = (state: PoolState<unknown>, id: ChannelId): Step<unknown> => {
+const place = (
+  state: PoolState<unknown>,
+  { id, isReused = false }: Omit<EventOf<"Offered">, "_tag">
+): Step<unknown> => {
   const [waiter, ...waiting] = state.waiting
   if (waiter !== undefined)
     return {
       state: { ...state, waiting },
       actions: [{ _tag: "Lend", id, waiter, wasReady: false }]
     }
-  if (state.phase === "Closed" || state.ready.length >= state.size)
+  const room = isReused && state.size > 0 ? limits.maxReady : state.size
+  if (state.phase === "Closed" || state.ready.length >= room)
     return { state, actions: [{ _tag: "Discard", id, failed: false }] }
   return {
     state: { ...state, ready: [...state.ready, id] },
@@ -199,12 +102,14 @@ const place = (state: PoolState<unknown>, id: ChannelId): Step<unknown> => {
 
 const succeed =
   (phase: Phase): Transition<EventOf<"Offered">> =>
-  (state, { id }) => {
+  (state, { id, isReused = false }) => {
+    if (state.returning.includes(id))
+      return place({ ...state, returning: without(state.returning, id) }, { id, isReused })
     if (!state.opening.includes(id)) return ignore(state, undefined)
     const next: PoolState<unknown> = {
       ...state,
       phase,
-      opening: state.opening.filter((other) => other !== id),
+      opening: without(state.opening, id),
       failures: 0,
       lastError: undefined,
       reportedUnavailable: false
@@ -213,7 +118,7 @@ const succeed =
       ? [{ _tag: "ReportAvailable" }]
       : []
     return andThen(
-      andThen({ state: next, actions }, (state) => place(state, id)),
+      andThen({ state: next, actions }, (state) => place(state, { id, isReused })),
       fill
     )
   }
@@ -231,7 +136,7 @@ const fail: Transition<EventOf<"Failed">> = (state, { id, error }) => {
     state: {
       ...state,
       phase: "BackingOff",
-      opening: state.opening.filter((other) => other !== id),
+      opening: without(state.opening, id),
       failures: state.failures + 1,
       lastError: error,
       reportedUnavailable: state.reportedUnavailable || unavailable
@@ -242,18 +147,36 @@ const fail: Transition<EventOf<"Failed">> = (state, { id, error }) => {
 
 /** The replacement is not opened before `Ended`: the channel still counts in the peer's rules. */
 const release: Transition<{ readonly id: ChannelId }> = (state, { id }) => ({
-  state: { ...state, ready: state.ready.filter((other) => other !== id) },
+  state: {
+    ...unready(state, (other) => other === id),
+    returning: without(state.returning, id)
+  },
   actions: []
 })
 
 const end: Transition<{ readonly id: ChannelId }> = (state, { id }) =>
-  fill({ ...state, opening: state.opening.filter((other) => other !== id) })
+  fill({ ...state, opening: without(state.opening, id) })
+
+const giveBack: Transition<EventOf<"Returned">> = (state, { id }) => ({
+  state: { ...state, returning: [...state.returning, id] },
+  actions: []
+})
+
+/** A channel that is in use expires when its connection is over. */
+const expire: Transition<EventOf<"Expired">> = (state, { id }) =>
+  state.returning.includes(id)
+    ? {
+        state: { ...state, returning: without(state.returning, id) },
+        actions: [{ _tag: "Discard", id, failed: false }]
+      }
+    : discard(state, (other) => other === id)
 
 const resume: Transition<EventOf<"BackoffElapsed">> = (state) =>
   fill({ ...state, phase: state.lastError === undefined ? "Available" : "Probing" })
 
+/** Whoever still waits for a channel that was to be offered again gets a new one. */
 const refill: Transition<EventOf<"RefillDue">> = (state) =>
-  fill({ ...state, refillScheduled: false })
+  fill({ ...state, refillScheduled: false }, state.waiting.length)
 
 /**
  * Discards all ready channels after the machine was suspended: the peer may have dropped them, and
@@ -261,27 +184,32 @@ const refill: Transition<EventOf<"RefillDue">> = (state) =>
  */
 const checkClock: Transition<{ readonly now: number }> = (state, { now }) =>
   Math.abs(now - state.checkedAt) > limits.clockJumpMillis
-    ? {
-        state: { ...state, ready: [], checkedAt: now },
-        actions: state.ready.map((id) => ({ _tag: "Discard", id, failed: true }))
-      }
+    ? discard({ ...state, checkedAt: now }, () => true, true)
     : { state: { ...state, checkedAt: now }, actions: [] }
+
+/** Discards the channels, the oldest first, that nobody has needed since the last check. */
+const trim = (state: PoolState<unknown>): Step<unknown> => {
+  const surplus = state.leastReady - state.size
+  const { state: next, actions } = discard(state, (_, index) => index < surplus)
+  return { state: { ...next, leastReady: next.ready.length }, actions }
+}
+
+const tick: Transition<EventOf<"ClockChecked">> = (state, event) =>
+  andThen(checkClock(state, event), trim)
 
 const take: Transition<EventOf<"Taken">> = (state, { waiter, fresh, now }) =>
   andThen(checkClock(state, { now }), (state) => {
     // The newest channel is the one most likely to be alive.
     const id = fresh ? undefined : state.ready.at(-1)
-    if (id === undefined) return fill({ ...state, waiting: [...state.waiting, waiter] })
+    if (id === undefined) {
+      const filled = fill({ ...state, waiting: [...state.waiting, waiter] })
+      return state.returning.length === 0 ? filled : andThen(filled, scheduleRefill)
+    }
     const lent: Step<unknown> = {
-      state: { ...state, ready: state.ready.slice(0, -1) },
+      state: unready(state, (other) => other === id),
       actions: [{ _tag: "Lend", id, waiter, wasReady: true }]
     }
-    if (lent.state.ready.length === 0) return andThen(lent, fill)
-    if (lent.state.refillScheduled) return lent
-    return andThen(lent, (state) => ({
-      state: { ...state, refillScheduled: true },
-      actions: [{ _tag: "ScheduleRefill" }]
-    }))
+    return andThen(lent, lent.state.ready.length === 0 ? fill : scheduleRefill)
   })
 
 const cancel: Transition<EventOf<"Cancelled">> = (state, { waiter }) => ({
@@ -298,10 +226,21 @@ const timeOut: Transition<EventOf<"TimedOut">> = (state, { waiter }) =>
     : ignore(state, undefined)
 
 const close: Transition<EventOf<"ScopeClosed">> = (state) => ({
-  state: { ...state, phase: "Closed", ready: [], refillScheduled: false },
+  state: {
+    ...state,
+    phase: "Closed",
+    ready: [],
+    returning: [],
+    leastReady: 0,
+    refillScheduled: false
+  },
   actions: [
     { _tag: "StopTimers" },
-    ...state.ready.map((id): PoolAction<unknown> => ({ _tag: "Discard", id, failed: false }))
+    ...[...state.ready, ...state.returning].map((id): PoolAction<unknown> => ({
+      _tag: "Discard",
+      id,
+      failed: false
+    }))
   ]
 })
 
@@ -309,6 +248,8 @@ const available: Row = {
   Started: (state) => open(state, 1),
   Offered: succeed("Available"),
   Failed: fail,
+  Returned: giveBack,
+  Expired: expire,
   Released: release,
   Ended: end,
   BackoffElapsed: ignore,
@@ -316,7 +257,7 @@ const available: Row = {
   Taken: take,
   TimedOut: timeOut,
   Cancelled: cancel,
-  ClockChecked: checkClock,
+  ClockChecked: tick,
   ScopeClosed: close
 }
 
@@ -337,6 +278,8 @@ const table: Readonly<Record<Phase, Row>> = {
     // A connection that was accepted before the end still gets a channel that was being opened.
     Offered: succeed("Closed"),
     Failed: end,
+    Returned: (state, { id }) => ({ state, actions: [{ _tag: "Discard", id, failed: false }] }),
+    Expired: ignore,
     RefillDue: ignore,
     ClockChecked: ignore,
     ScopeClosed: ignore

@@ -13,6 +13,7 @@ export const tunnelMessages = {
   offered: 0x10,
   go: 0x11,
   connected: 0x12,
+  end: 0x13,
   ...failures
 } as const
 export type TunnelMessage = keyof typeof tunnelMessages

@@ -1,65 +1,19 @@
 // Joins a plain connection and a channel: bytes pass both ways, each end of stream becomes the
 // other side's, and a slow reader holds back the writer. TUNNEL.md section 3.
-import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { release } from "../../bytes/Release.ts"
-import type { Channel, ChannelItem } from "../../channel/Channel.ts"
-import { ChannelTampered, type ChannelError } from "../../channel/ChannelErrors.ts"
+import { Control, type Channel, type ChannelItem } from "../../channel/Channel.ts"
+import { ChannelClosed, ChannelTampered } from "../../channel/ChannelErrors.ts"
 import { Timers } from "../../transports/Timers.ts"
 import type { Flow } from "../../transports/Connection.ts"
 import { ConnectionLost } from "../../transports/TransportErrors.ts"
-
-/** No byte passed in either direction for the time `idle`, so the connection was ended. */
-export class TunnelIdle extends Data.TaggedError("TunnelIdle")<{
-  readonly peer: string
-  readonly idle: Duration.Duration
-}> {
-  override get message(): string {
-    return `the connection of ${this.peer} was ended: idle for ${Duration.format(this.idle)}`
-  }
-}
-
-/** The unencrypted side of a tunnel: a socket, or standard input and output. */
-export interface PlainConnection {
-  /** Names the connection in errors. */
-  readonly peer: string
-  readonly flow: Flow
-}
-
-type SpliceError<E> = ConnectionLost | ChannelError | TunnelIdle | E
-
-export interface SpliceOptions<E> {
-  /** Called with the number of bytes that pass, before they are written. */
-  readonly onBytes: {
-    readonly toPlain: (bytes: number) => void
-    readonly toChannel: (bytes: number) => void
-  }
-  /** Longest time without a byte in either direction. It is exceeded by one eighth at most. */
-  readonly idle?: Duration.Duration | undefined
-  /**
-   * Checks each item from the channel before it takes effect, and FIN (undefined). An error ends
-   * the splice. Without `check` every CONTROL message breaks the protocol.
-   */
-  readonly check?: ((item: ChannelItem | undefined) => E | undefined) | undefined
-  /**
-   * Counts bytes of either direction, and returns for how many milliseconds to stop reading both.
-   * Called with 0 at the start, and after that time.
-   */
-  readonly throttle?: ((bytes: number) => number) | undefined
-  /** Time within which the channel's first item must arrive, and the error otherwise. */
-  readonly firstItem?: { readonly millis: number; readonly onTimeout: () => E } | undefined
-  /**
-   * Returns true for an error that must leave the plain connection open, to be spliced with another
-   * channel. Called only before any byte of the plain connection has entered the channel.
-   */
-  readonly keepsPlain?: ((error: SpliceError<E>) => boolean) | undefined
-  /**
-   * Ends when the peer has sent FIN and all is written, even if the plain side still sends: the
-   * behaviour of a pipe.
-   */
-  readonly untilPeerEnds?: boolean
-}
+import {
+  TunnelIdle,
+  type PlainConnection,
+  type SpliceError,
+  type SpliceOptions
+} from "./SpliceOptions.ts"
 
 /** Number of checks within the idle limit. */
 const idleChecks = 8
@@ -106,6 +60,8 @@ class Splice<E> {
   #channelFull = false
   #throttled = false
   #isPlainStarted = false
+  /** The channel is left to its next reader. */
+  #isDetached = false
   /** Bytes have passed since the last idle check. */
   #active = true
   #idleChecks = 0
@@ -139,7 +95,11 @@ class Splice<E> {
         this.#channelFull = false
         this.#resumePlain()
       },
-      end: () => this.#endFromChannel(),
+      end: () => {
+        if (this.#options.endMessage === undefined) this.#endFromChannel()
+        // The channel ends within the connection, which has not ended.
+        else this.#fail(new ChannelClosed({ peer: this.#channel.peer, reason: "in a connection" }))
+      },
       closed: (error) => {
         // After both FINs the manner in which the channel closes has no meaning.
         if (!this.#bothEnded) this.#fail(error)
@@ -161,9 +121,7 @@ class Splice<E> {
         this.#resumeChannel()
       },
       end: () => {
-        if (this.#over) return
-        this.#plainEnded = true
-        this.#channel.flow.end()
+        if (!this.#over) this.#endFromPlain()
       },
       lost: (code) => this.#lost(code)
     })
@@ -186,12 +144,22 @@ class Splice<E> {
     if (this.#over) return
     this.#stopFirstItem()
     this.#stopFirstItem = noTimer
+    if (this.#channelEnded) return this.#violate("a message after its end")
+    if (this.#isEnd(item)) return this.#endFromChannel()
     const { check } = this.#options
     const error = check?.(item)
     if (error !== undefined) this.#fail(error)
     else if (item instanceof Uint8Array) this.#toPlain(item)
-    else if (check === undefined)
-      this.#fail(new ChannelTampered({ peer: this.#channel.peer, detail: "an unexpected message" }))
+    else if (check === undefined) this.#violate("an unexpected message")
+  }
+
+  #isEnd(item: ChannelItem): boolean {
+    const { endMessage } = this.#options
+    return (
+      endMessage !== undefined &&
+      item instanceof Control &&
+      Buffer.compare(item.body, endMessage) === 0
+    )
   }
 
   #endFromChannel(): void {
@@ -200,6 +168,26 @@ class Splice<E> {
     if (this.#over) return
     this.#channelEnded = true
     this.#plain.end()
+    this.#detach()
+  }
+
+  #endFromPlain(): void {
+    const { endMessage } = this.#options
+    this.#plainEnded = true
+    if (endMessage === undefined) this.#channel.flow.end()
+    else this.#channel.flow.sendControl(endMessage)
+    this.#detach()
+  }
+
+  /** Leaves a channel that is used again to its next reader, once both ends have passed. */
+  #detach(): void {
+    if (this.#options.endMessage === undefined || !this.#bothEnded) return
+    this.#isDetached = true
+    this.#channel.flow.stop()
+  }
+
+  #violate(detail: string): void {
+    this.#fail(new ChannelTampered({ peer: this.#channel.peer, detail }))
   }
 
   #toPlain(bytes: Uint8Array): void {
@@ -229,7 +217,8 @@ class Splice<E> {
   }
 
   #resumeChannel(): void {
-    if (!this.#over && !this.#plainFull && !this.#throttled) this.#channel.flow.resume()
+    if (this.#over || this.#isDetached || this.#plainFull || this.#throttled) return
+    this.#channel.flow.resume()
   }
 
   #resumePlain(): void {
@@ -244,6 +233,7 @@ class Splice<E> {
   }
 
   #throttle(millis: number): void {
+    if (this.#isDetached) return
     this.#throttled = true
     this.#channel.flow.pause()
     this.#plain.pause()

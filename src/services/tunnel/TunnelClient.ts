@@ -22,12 +22,14 @@ import { dial, type DialOptions } from "../Dial.ts"
 import { isTransient } from "../Retry.ts"
 import { opening, type Counters, type SessionFailure } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
-import { splice, type PlainConnection, type TunnelIdle } from "./Splice.ts"
+import { splice } from "./Splice.ts"
+import type { PlainConnection, TunnelIdle } from "./SpliceOptions.ts"
 import { trafficCounter } from "./traffic.ts"
 import * as ChannelPool from "./ChannelPool.ts"
 import type { Lease, NoChannel } from "./ChannelPool.ts"
 import { name } from "./rules.ts"
 import { decode, encode, isFailure, type FailureReason } from "./Messages.ts"
+import * as Opening from "./Opening.ts"
 
 /** Every limit of a tunnel's near end, by name. */
 export const limits = {
@@ -125,6 +127,7 @@ const forwardOnce = (
       check,
       firstItem: { millis: limits.answerMillis, onTimeout: () => new PeerDead({ peer }) },
       keepsPlain: ({ _tag }) => (stale = retriable && !connected && lossTags.has(_tag)),
+      endMessage: Opening.isReused(channel.opening) ? encode("end") : undefined,
       onBytes: { toPlain: traffic.fromTarget, toChannel: traffic.toTarget }
     })
     return forwarded.pipe(
@@ -222,9 +225,9 @@ const accept = <E>(
   const plain = { peer: from, flow: connection.flow }
   const refuse = (error: NoChannel | undefined) =>
     Effect.zipRight(connection.abort, onRefused(from, error))
-  const forwardOver = ({ channel, release }: Lease, counted: Counters, retriable: boolean) =>
-    Effect.onExit(forwardOnce(plain, channel, counted, { idle, target }, retriable), (exit) =>
-      Effect.sync(() => release(Exit.isFailure(exit)))
+  const forwardOver = (lease: Lease, counted: Counters, retriable: boolean) =>
+    Effect.onExit(forwardOnce(plain, lease.channel, counted, { idle, target }, retriable), (exit) =>
+      Effect.sync(() => lease.release(Exit.isFailure(exit) ? "failed" : "over"))
     )
   /** Retries once: a fresh channel cannot be stale. */
   const retry = ({ error }: ChannelStale, counted: Counters) =>

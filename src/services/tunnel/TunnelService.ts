@@ -15,12 +15,14 @@ import type {
 } from "../../transports/TransportErrors.ts"
 import * as ProxyHeader from "./ProxyHeader.ts"
 import { RefusedByRules } from "../PeerSessions.ts"
-import { NotServed, opening, type Service, type ServiceSession } from "../Service.ts"
-import { splice, type TunnelIdle } from "./Splice.ts"
+import { again, NotServed, type Service, type ServiceSession } from "../Service.ts"
+import { splice } from "./Splice.ts"
+import type { TunnelIdle } from "./SpliceOptions.ts"
 import { throttleMillis } from "../rules.ts"
 import { name as serviceName, ruleOptions, takeConnection, targetRefusal } from "./rules.ts"
 import { trafficCounter } from "./traffic.ts"
 import { decode, encode, type FailureReason } from "./Messages.ts"
+import * as Opening from "./Opening.ts"
 
 /** Every limit of the service, by name. */
 export const limits = {
@@ -73,7 +75,7 @@ export const service = (
     name: serviceName,
     takesArgument: true,
     ruleOptions,
-    about: (argument) => findTarget(targets, argument)?.name,
+    about: (argument) => findTarget(targets, Opening.parseArgument(argument).target)?.name,
     run: (session) => run(session, targets, Duration.decode(idle), transport)
   }))
 
@@ -90,13 +92,14 @@ const run = (
   targets: ReadonlyArray<Target>,
   idle: Duration.Duration,
   transport: Transport.Shape
-): Effect.Effect<void, TunnelError, Scope.Scope> =>
+): Effect.Effect<void | typeof again, TunnelError, Scope.Scope> =>
   Effect.gen(function* () {
     const { channel, argument, peerSession } = session
-    const target = findTarget(targets, argument)
+    const { target: name, isReused } = Opening.parseArgument(argument)
+    const target = findTarget(targets, name)
     if (target === undefined) {
-      const alternatives = targets.map(({ name }) => opening(serviceName, name))
-      return yield* new NotServed({ peer: channel.peer, opening: channel.opening, alternatives })
+      const alternatives = targets.map(({ name }) => Opening.once(name))
+      return yield* new NotServed({ peer: channel.peer, opening: Opening.once(name), alternatives })
     }
     const refusal = peerSession?.require((rules) =>
       targetRefusal(rules, { name: target.name, address: canonical(target.address) })
@@ -107,7 +110,8 @@ const run = (
     const overRate = peerSession && takeConnection(peerSession)
     if (overRate !== undefined) return yield* overRate
 
-    return yield* Effect.scoped(forward(session, target, idle, transport))
+    yield* Effect.scoped(forward(session, target, idle, transport, isReused))
+    return isReused ? again : undefined
   })
 
 /**
@@ -119,7 +123,8 @@ const forward = (
   { channel, connection, counters, peerSession, remote }: ServiceSession,
   target: Target,
   idle: Duration.Duration,
-  transport: Transport.Shape
+  transport: Transport.Shape,
+  isReused: boolean
 ): Effect.Effect<void, TunnelError, Scope.Scope> =>
   Effect.gen(function* () {
     const plain = yield* transport
@@ -141,13 +146,14 @@ const forward = (
       {
         onBytes: { toPlain: traffic.toTarget, toChannel: traffic.fromTarget },
         idle,
+        endMessage: isReused ? encode("end") : undefined,
         throttle:
           peerSession === undefined ? undefined : (bytes) => throttleMillis(peerSession, bytes)
       }
     )
   })
 
-/** Returns true after `go`; false when the client ends the channel unused, or the server stops. */
+/** Returns true after `go`; false when the client needs the channel no more, or the server stops. */
 const awaitGo = ({ channel, connection }: ServiceSession): Effect.Effect<boolean, ChannelError> =>
   Effect.gen(function* () {
     let stopping = false

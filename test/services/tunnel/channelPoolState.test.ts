@@ -6,15 +6,15 @@ import {
   initial,
   limits,
   maxOpening,
-  transition,
   type ChannelId,
   type PoolAction,
   type PoolEvent,
   type PoolState,
   type WaiterId
-} from "../../../src/services/tunnel/ChannelPoolState.ts"
+} from "../../../src/services/tunnel/ChannelPoolEvents.ts"
+import { transition } from "../../../src/services/tunnel/ChannelPoolState.ts"
 
-type ChannelStatus = "opening" | "ready" | "lent" | "closing" | "ended"
+type ChannelStatus = "opening" | "ready" | "lent" | "returning" | "closing" | "ended"
 type WaiterStatus = "waiting" | "lent" | "refused" | "cancelled"
 
 /** One step of a script; `pick` selects among the channels or waiters that the step applies to. */
@@ -24,6 +24,8 @@ interface Command {
     | "fail"
     | "lose"
     | "finish"
+    | "giveBack"
+    | "expire"
     | "end"
     | "take"
     | "takeFresh"
@@ -42,6 +44,8 @@ const kinds: ReadonlyArray<readonly [weight: number, kind: Command["kind"]]> = [
   [4, "fail"],
   [2, "lose"],
   [4, "finish"],
+  [6, "giveBack"],
+  [1, "expire"],
   [8, "end"],
   [8, "take"],
   [2, "takeFresh"],
@@ -75,8 +79,10 @@ class Model {
   closed = false
   unavailable = false
   now = 1_000_000
+  readonly isReused: boolean
 
-  constructor(size: number) {
+  constructor(size: number, isReused = false) {
+    this.isReused = isReused
     this.state = initial(size, this.now)
     this.send({ _tag: "Started" })
   }
@@ -97,10 +103,12 @@ class Model {
         return void this.channels.set(action.id, "opening")
       case "Keep":
         expect(this.closed).toBe(false)
-        expect(this.channels.get(action.id)).toBe("opening")
+        expect(["opening", "returning"]).toContain(this.channels.get(action.id))
         return void this.channels.set(action.id, "ready")
       case "Lend":
-        expect(this.channels.get(action.id)).toBe(action.wasReady ? "ready" : "opening")
+        expect(action.wasReady ? ["ready"] : ["opening", "returning"]).toContain(
+          this.channels.get(action.id)
+        )
         if (action.wasReady) expect(before.ready.at(-1)).toBe(action.id)
         // The first that waits is the first that is served.
         if (event._tag === "Offered") expect(action.waiter).toBe(before.waiting[0])
@@ -109,7 +117,7 @@ class Model {
         this.settle(action.waiter, "lent")
         return
       case "Discard":
-        expect(["opening", "ready"]).toContain(this.channels.get(action.id))
+        expect(["opening", "ready", "returning"]).toContain(this.channels.get(action.id))
         return void this.channels.set(action.id, "closing")
       case "Refuse":
         return this.settle(action.waiter, "refused")
@@ -151,12 +159,14 @@ class Model {
   }
 
   check(event: PoolEvent<string>, actions: ReadonlyArray<PoolAction<string>>): void {
-    const { phase, size, opening, ready, waiting, refillScheduled } = this.state
+    const { phase, size, opening, ready, returning, waiting, refillScheduled } = this.state
     // State and resources agree: no channel and no waiter is lost, or is in two places.
     expect([...opening]).toEqual(this.withStatus("opening"))
     expect([...ready].sort((one, other) => one - other)).toEqual(this.withStatus("ready"))
+    expect([...returning].sort((one, other) => one - other)).toEqual(this.withStatus("returning"))
     expect([...waiting]).toEqual(this.waiting)
-    expect(ready.length).toBeLessThanOrEqual(size)
+    const room = this.isReused && size > 0 ? limits.maxReady : size
+    expect(ready.length).toBeLessThanOrEqual(room)
     expect(phase === "BackingOff").toBe(this.backingOff)
     expect(phase === "Closed").toBe(this.closed)
     expect(refillScheduled).toBe(this.refilling)
@@ -165,20 +175,27 @@ class Model {
     // A connection waits only when no channel is ready, unless it asks for a fresh one.
     if (ready.length > 0) expect(waiting.every((waiter) => this.fresh.has(waiter))).toBe(true)
     // Attempts start only as far as the phase allows, and then as many as are wanted.
-    const target = Math.min(size + waiting.length - ready.length, maxOpening[phase])
+    const wanted = size + waiting.length - ready.length - returning.length
+    const target = Math.min(wanted, maxOpening[phase])
     const opens = actions.some(({ _tag }) => _tag === "Open")
     if (opens && event._tag !== "Started")
       expect(opening.length).toBeLessThanOrEqual(maxOpening[phase])
     const fills = ["Offered", "Ended", "BackoffElapsed", "RefillDue"].includes(event._tag)
     if (fills && !this.closed) expect(opening.length).toBeGreaterThanOrEqual(target)
+    // A channel that is not offered again holds up nobody for longer than `refillMillis`.
+    if (event._tag === "RefillDue" && !this.closed)
+      expect(opening.length).toBeGreaterThanOrEqual(Math.min(waiting.length, maxOpening[phase]))
+    const isHeldUp = opening.length < Math.min(waiting.length, maxOpening[phase])
+    if (event._tag === "Taken" && isHeldUp && returning.length > 0)
+      expect(refillScheduled).toBe(true)
   }
 
   run({ kind, pick }: Command): void {
     const among = <A>(items: ReadonlyArray<A>): A | undefined => items[pick % items.length]
     switch (kind) {
       case "offer": {
-        const id = among(this.withStatus("opening"))
-        if (id !== undefined) this.send({ _tag: "Offered", id })
+        const id = among([...this.withStatus("opening"), ...this.withStatus("returning")])
+        if (id !== undefined) this.send({ _tag: "Offered", id, isReused: this.isReused })
         return
       }
       case "fail": {
@@ -199,6 +216,19 @@ class Model {
         if (id === undefined) return
         this.channels.set(id, "closing")
         return this.send({ _tag: "Released", id })
+      }
+      case "giveBack": {
+        const id = this.isReused ? among(this.withStatus("lent")) : undefined
+        if (id === undefined) return
+        this.channels.set(id, "returning")
+        this.send({ _tag: "Returned", id })
+        return void expect(this.channels.get(id)).toBe(this.closed ? "closing" : "returning")
+      }
+      case "expire": {
+        const id = among([...this.withStatus("ready"), ...this.withStatus("returning")])
+        if (id === undefined) return
+        this.send({ _tag: "Expired", id })
+        return void expect(this.channels.get(id)).toBe("closing")
       }
       case "end": {
         const id = among(this.withStatus("closing"))
@@ -251,9 +281,9 @@ class Model {
 describe("the pool's state machine", () => {
   it.prop(
     "keeps its invariants in any order of events",
-    { script: scripts, size: FastCheck.nat(4) },
-    ({ script, size }) => {
-      const model = new Model(size)
+    { script: scripts, size: FastCheck.nat(4), isReused: FastCheck.boolean() },
+    ({ script, size, isReused }) => {
+      const model = new Model(size, isReused)
       for (const command of script) model.run(command)
     },
     { fastCheck: { numRuns: 500 }, timeout: 60_000 }
@@ -261,9 +291,9 @@ describe("the pool's state machine", () => {
 
   it.prop(
     "serves waiting connections in order once channels are offered again",
-    { script: scripts, size: FastCheck.nat(4) },
-    ({ script, size }) => {
-      const model = new Model(size)
+    { script: scripts, size: FastCheck.nat(4), isReused: FastCheck.boolean() },
+    ({ script, size, isReused }) => {
+      const model = new Model(size, isReused)
       for (const command of script) if (command.kind !== "close") model.run(command)
       const waiting = [...model.state.waiting]
       for (let turn = 0; turn < 1000 && model.state.waiting.length > 0; turn++) {
@@ -274,6 +304,50 @@ describe("the pool's state machine", () => {
     },
     { fastCheck: { numRuns: 200 }, timeout: 60_000 }
   )
+})
+
+describe("a channel that carries several connections", () => {
+  const runAll = (model: Model, ...kinds: ReadonlyArray<Command["kind"]>) => {
+    for (const kind of kinds) model.run({ kind, pick: 0 })
+  }
+
+  it("is lent again, and needs no replacement while the server is about to offer it", () => {
+    const model = new Model(1, true)
+    runAll(model, "offer", "take", "giveBack", "end", "refillDue")
+    const { nextId } = model.state
+    // The replacement of the first one is on its way.
+    expect(model.withStatus("opening").length).toBe(1)
+    runAll(model, "offer", "offer", "take", "take")
+    expect(model.withStatus("lent").length).toBe(2)
+    runAll(model, "giveBack", "giveBack", "end", "offer", "refillDue", "offer")
+    expect(model.state.nextId - nextId).toBeLessThanOrEqual(1)
+  })
+
+  it("that is not offered again holds nobody up: the refill opens another", () => {
+    const model = new Model(1, true)
+    runAll(model, "offer", "take", "giveBack", "offer", "take", "giveBack", "take", "take")
+    const before = model.withStatus("opening").length
+    runAll(model, "take", "refillDue")
+    expect(model.withStatus("opening").length).toBeGreaterThanOrEqual(model.waiting.length)
+    expect(model.withStatus("opening").length).toBeGreaterThanOrEqual(before)
+  })
+
+  it("is closed once a whole interval has not needed it", () => {
+    const model = new Model(1, true)
+    runAll(model, "offer", ...Array.from({ length: 5 }, () => "take" as const))
+    runAll(model, ...Array.from({ length: 6 }, () => "offer" as const))
+    runAll(model, ...Array.from({ length: 5 }, () => "giveBack" as const))
+    runAll(model, ...Array.from({ length: 5 }, () => "offer" as const))
+    const burst = model.state.ready.length
+    expect(burst).toBeGreaterThanOrEqual(5)
+    // The interval in which they were used counts none as unneeded.
+    runAll(model, "tick")
+    expect(model.state.ready.length).toBe(burst)
+    runAll(model, "take", "take", "giveBack", "giveBack", "offer", "offer", "tick")
+    expect(model.state.ready.length).toBe(3)
+    runAll(model, "tick")
+    expect(model.state.ready.length).toBe(1)
+  })
 })
 
 describe("a failed attempt", () => {

@@ -10,9 +10,10 @@ import { rulesOf, type RuleValues } from "../../peers/rulesOf.ts"
 import { dial } from "../../../src/services/Dial.ts"
 import { PeerSessions } from "../../../src/services/PeerSessions.ts"
 import * as Server from "../../../src/services/Server.ts"
-import { opening } from "../../../src/services/Service.ts"
 import * as TunnelService from "../../../src/services/tunnel/TunnelService.ts"
 import * as TunnelClient from "../../../src/services/tunnel/TunnelClient.ts"
+import * as Opening from "../../../src/services/tunnel/Opening.ts"
+import { openReusable, type OpenFor } from "../../../src/services/tunnel/openReusable.ts"
 import * as ChannelPool from "../../../src/services/tunnel/ChannelPool.ts"
 import type { Accepted } from "../../../src/transports/Acceptor.ts"
 import type { Address } from "../../../src/transports/Address.ts"
@@ -32,6 +33,8 @@ export interface RigOptions {
   readonly target?: Partial<TunnelService.Target>
   readonly requested?: string
   readonly pool?: number
+  /** Channels carry several connections, one after another. Default: false. */
+  readonly isReused?: boolean
   readonly takeTimeout?: Duration.DurationInput
   readonly near?: Partial<
     Pick<TunnelClient.ListenOptions<never>, "idle" | "connections" | "newPerSecond">
@@ -45,6 +48,7 @@ export const rig = ({
   target = {},
   requested = "",
   pool: size = 1,
+  isReused = false,
   takeTimeout = ChannelPool.limits.takeTimeout,
   near = {},
   idle
@@ -113,15 +117,14 @@ export const rig = ({
     }
     const reports: Array<string> = []
     const ended: Array<TunnelClient.ForwardError | undefined> = []
+    const open = ((opening, use) =>
+      dial({ address: server.address, keys: dialKeys(suiteOf("IK")) }, opening).pipe(
+        Effect.flatMap(use),
+        Effect.scoped,
+        Effect.provideService(Transport, recording)
+      )) satisfies OpenFor<unknown, never>
     const pool = yield* ChannelPool.make({
-      open: (use) =>
-        dial(
-          {
-            address: server.address,
-            keys: dialKeys(suiteOf("IK"))
-          },
-          opening("tunnel", requested)
-        ).pipe(Effect.flatMap(use), Effect.scoped, Effect.provideService(Transport, recording)),
+      open: isReused ? openReusable(open, requested) : (use) => open(Opening.once(requested), use),
       size,
       takeTimeout,
       onUnavailable: ({ _tag }) => Effect.sync(() => reports.push(`unavailable: ${_tag}`)),
@@ -154,6 +157,8 @@ export const rig = ({
     return {
       connect,
       next,
+      /** The connections to the target, as they arrive. */
+      arrivals: Queue.take(arrived),
       /** Number of connections to the target that no test has taken yet. */
       waiting: Queue.size(arrived),
       both: Effect.gen(function* () {
