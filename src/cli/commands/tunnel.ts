@@ -74,7 +74,7 @@ export const tunnel = commandSpec(
     pool: options
       .integer(
         "pool",
-        "Channels kept ready, to save each connection a handshake. They do not connect to the target. 0: none, and none carries a second connection.",
+        "Channels kept ready, to save each connection a handshake. They do not connect to the target. 0: none.",
         [0, ChannelPool.limits.maxReady]
       )
       .pipe(Options.withDefault(ChannelPool.limits.ready)),

@@ -136,10 +136,10 @@ export const forwardListener = (
   Effect.gen(function* () {
     const { target, pool: size } = flags
     const to = Address.format(flags.to)
-    const open = yield* channelsWith(flags, emit)
+    const open = openReusable(yield* channelsWith(flags, emit), target)
     let started = false
     const pool = yield* ChannelPool.make({
-      open: size === 0 ? (use) => open(Opening.once(target), use) : openReusable(open, target),
+      open,
       size,
       // The error that ends the command is reported once, by the command.
       onUnavailable: (error) =>

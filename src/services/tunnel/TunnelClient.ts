@@ -20,14 +20,14 @@ import type {
 } from "../../transports/TransportErrors.ts"
 import { dial, type DialOptions } from "../Dial.ts"
 import { isTransient } from "../Retry.ts"
-import { opening, type Counters, type SessionFailure } from "../Service.ts"
+import type { Counters, SessionFailure } from "../Service.ts"
 import { spanned } from "../Tracing.ts"
 import { splice } from "./Splice.ts"
 import type { PlainConnection, TunnelIdle } from "./SpliceOptions.ts"
 import { trafficCounter } from "./traffic.ts"
 import * as ChannelPool from "./ChannelPool.ts"
-import type { Lease, NoChannel } from "./ChannelPool.ts"
-import { name } from "./rules.ts"
+import { openReusable } from "./openReusable.ts"
+import { rateLimit } from "./rateLimit.ts"
 import { decode, encode, isFailure, type FailureReason } from "./Messages.ts"
 import * as Opening from "./Opening.ts"
 
@@ -172,7 +172,10 @@ export interface TunnelCallbacks {
     error: ForwardError | undefined
   ) => Effect.Effect<void>
   /** Called when a connection was reset: no channel in time, or the rate limit (undefined). */
-  readonly onRefused: (from: string, error: NoChannel | undefined) => Effect.Effect<void>
+  readonly onRefused: (
+    from: string,
+    error: ChannelPool.NoChannel | undefined
+  ) => Effect.Effect<void>
 }
 
 /** Options of a tunnel's near end. */
@@ -223,9 +226,9 @@ const accept = <E>(
 ): Effect.Effect<void> => {
   const { peer: from } = connection
   const plain = { peer: from, flow: connection.flow }
-  const refuse = (error: NoChannel | undefined) =>
+  const refuse = (error: ChannelPool.NoChannel | undefined) =>
     Effect.zipRight(connection.abort, onRefused(from, error))
-  const forwardOver = (lease: Lease, counted: Counters, retriable: boolean) =>
+  const forwardOver = (lease: ChannelPool.Lease, counted: Counters, retriable: boolean) =>
     Effect.onExit(forwardOnce(plain, lease.channel, counted, { idle, target }, retriable), (exit) =>
       Effect.sync(() => lease.release(Exit.isFailure(exit) ? "failed" : "over"))
     )
@@ -235,7 +238,7 @@ const accept = <E>(
       onFailure: () => Effect.zipRight(connection.abort, Effect.fail(error)),
       onSuccess: (lease) => forwardOver(lease, counted, false)
     })
-  const start = (lease: Lease) =>
+  const start = (lease: ChannelPool.Lease) =>
     Effect.gen(function* () {
       const { peer, suite, publicKey } = lease.channel
       const counted: Counters = {}
@@ -256,18 +259,6 @@ const accept = <E>(
     if (!admit()) return refuse(undefined)
     return Effect.matchEffect(pool.take, { onFailure: refuse, onSuccess: start })
   })
-}
-
-/** Returns true at most `limit` times in each second of the clock. */
-const rateLimit = (limit: number): (() => boolean) => {
-  let second = 0
-  let count = 0
-  return () => {
-    const now = Math.floor(performance.now() / 1000)
-    if (now !== second) count = 0
-    second = now
-    return ++count <= limit
-  }
 }
 
 /** The near end of a tunnel that is listening. */
@@ -326,7 +317,10 @@ export const layer = <E extends SessionFailure = never, R = never>({
     TunnelClient,
     Effect.gen(function* () {
       const pool = yield* ChannelPool.make({
-        open: (use) => Effect.scoped(Effect.flatMap(dial(server, opening(name, target)), use)),
+        open: openReusable(
+          (opening, use) => Effect.scoped(Effect.flatMap(dial(server, opening), use)),
+          target
+        ),
         ...(ready === undefined ? {} : { size: ready })
       })
       const nothing = () => Effect.void

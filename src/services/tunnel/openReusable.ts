@@ -9,7 +9,7 @@ import * as Opening from "./Opening.ts"
 export type OpenFor<E, R> = (
   opening: string,
   use: (channel: Channel) => Effect.Effect<void, ChannelError>
-) => ReturnType<Open<E, R>>
+) => Effect.Effect<void, E | ChannelError, R>
 
 /**
  * Opens channels that carry several connections, one after another. A server that does not know them
@@ -23,21 +23,18 @@ export type OpenFor<E, R> = (
  */
 export const openReusable = <E, R>(open: OpenFor<E, R>, target = ""): Open<E, R> => {
   let isKnown = true
-  return (use) =>
-    Effect.suspend(() =>
-      isKnown
-        ? Effect.catchIf(
-            open(Opening.reused(target), use),
-            (error) => error instanceof NotOffered,
-            () => {
-              isKnown = false
-              return open(Opening.once(target), use)
-            }
-          )
-        : Effect.tapError(open(Opening.once(target), use), () =>
-            Effect.sync(() => {
-              isKnown = true
-            })
-          )
+  const isUnknown = (error: E | ChannelError) => error instanceof NotOffered
+  return (use) => {
+    const once = Effect.suspend(() => {
+      isKnown = false
+      return open(Opening.once(target), use)
+    })
+    const reused = Effect.suspend(() => open(Opening.reused(target), use))
+    const forget = Effect.sync(() => {
+      isKnown = true
+    })
+    return Effect.suspend(() =>
+      isKnown ? Effect.catchIf(reused, isUnknown, () => once) : Effect.tapError(once, () => forget)
     )
+  }
 }
