@@ -65,66 +65,63 @@ describe("PyCA", () => {
 })
 
 const reference = path.resolve(import.meta.dirname, "../../../shared/vectors/reference")
-describe.skipIf(!existsSync(reference))(
-  "Wycheproof (skipped: reference vectors not present)",
-  () => {
-    interface Vector {
-      readonly tcId: number
-      readonly comment: string
-      readonly key: string
-      readonly ctx: string
-      /** Compressed by zlib. */
-      readonly ct: string
-      readonly msgLength?: number
-      readonly msgSha512?: string
-      readonly result: "valid" | "invalid"
-      readonly flags: ReadonlyArray<string>
-    }
-    const tests = existsSync(reference)
-      ? (
-          JSON.parse(
-            readFileSync(
-              path.join(reference, "c2sp_chunked_encryption_aes_128_gcm_test.json"),
-              "utf8"
-            )
-          ) as {
-            readonly testGroups: ReadonlyArray<{ readonly tests: ReadonlyArray<Vector> }>
-          }
-        ).testGroups.flatMap(({ tests }) => tests)
-      : []
-    it("has 35 vectors", () => expect(tests.length).toBe(35))
-
-    it.each(tests.map((vector) => [vector.comment, vector] as const))(
-      "%s",
-      (_, { key, ctx, ct, result, flags, ...vector }) => {
-        const message = inflateSync(hex(ct))
-        const run = () => openMessage(hex(key), hex(ctx), message, Cobblestone128)
-        if (flags.includes("InvalidKeySize")) return expect(run).toThrow("has 16 bytes")
-        const opened = run()
-        expect(isOpenFailure(opened)).toBe(result === "invalid")
-        if (flags.includes("WrongKey") || flags.includes("WrongContext"))
-          expect(opened).toBe("wrong key")
-        if (flags.includes("HeaderFailure")) return
-
-        // Incrementally: the longest valid start is released, and no more.
-        const keys = resumeMessage(
-          hex(key),
-          hex(ctx),
-          message.subarray(0, prefixBytes),
-          Cobblestone128
-        )
-        if (keys === undefined) throw new Error("the commitment is right in all of these")
-        const released = openInPieces(keys, message.subarray(prefixBytes), 1000)
-        const digest = createHash("sha512").update(released.plaintext).digest("hex")
-        expect(released.failed).toBe(result === "invalid")
-        expect([released.plaintext.length, digest]).toEqual([
-          vector.msgLength ?? 0,
-          vector.msgSha512 ?? createHash("sha512").digest("hex")
-        ])
-      }
-    )
+describe.skipIf(!existsSync(reference))("Wycheproof", () => {
+  interface Vector {
+    readonly tcId: number
+    readonly comment: string
+    readonly key: string
+    readonly ctx: string
+    /** Compressed by zlib. */
+    readonly ct: string
+    readonly msgLength?: number
+    readonly msgSha512?: string
+    readonly result: "valid" | "invalid"
+    readonly flags: ReadonlyArray<string>
   }
-)
+  const tests = existsSync(reference)
+    ? (
+        JSON.parse(
+          readFileSync(
+            path.join(reference, "c2sp_chunked_encryption_aes_128_gcm_test.json"),
+            "utf8"
+          )
+        ) as {
+          readonly testGroups: ReadonlyArray<{ readonly tests: ReadonlyArray<Vector> }>
+        }
+      ).testGroups.flatMap(({ tests }) => tests)
+    : []
+  it("has 35 vectors", () => expect(tests.length).toBe(35))
+
+  it.each(tests.map((vector) => [vector.comment, vector] as const))(
+    "%s",
+    (_, { key, ctx, ct, result, flags, ...vector }) => {
+      const message = inflateSync(hex(ct))
+      const run = () => openMessage(hex(key), hex(ctx), message, Cobblestone128)
+      if (flags.includes("InvalidKeySize")) return expect(run).toThrow("has 16 bytes")
+      const opened = run()
+      expect(isOpenFailure(opened)).toBe(result === "invalid")
+      if (flags.includes("WrongKey") || flags.includes("WrongContext"))
+        expect(opened).toBe("wrong key")
+      if (flags.includes("HeaderFailure")) return
+
+      // Incrementally: the longest valid start is released, and no more.
+      const keys = resumeMessage(
+        hex(key),
+        hex(ctx),
+        message.subarray(0, prefixBytes),
+        Cobblestone128
+      )
+      if (keys === undefined) throw new Error("the commitment is right in all of these")
+      const released = openInPieces(keys, message.subarray(prefixBytes), 1000)
+      const digest = createHash("sha512").update(released.plaintext).digest("hex")
+      expect(released.failed).toBe(result === "invalid")
+      expect([released.plaintext.length, digest]).toEqual([
+        vector.msgLength ?? 0,
+        vector.msgSha512 ?? createHash("sha512").digest("hex")
+      ])
+    }
+  )
+})
 
 /** Opens chunks with an Opener that gets `size` bytes at a time. */
 const openInPieces = (keys: MessageKeys, chunks: Uint8Array, size: number) => {

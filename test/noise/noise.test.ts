@@ -318,37 +318,34 @@ const reference = path.resolve(
   import.meta.dirname,
   "../../../shared/vectors/reference/x25519_test.json"
 )
-describe.skipIf(!existsSync(reference))(
-  "Wycheproof X25519 (skipped: reference vectors not present)",
-  () => {
-    interface Vector {
-      readonly public: string
-      readonly private: string
-      readonly shared: string
-      readonly result: string
-    }
-    it("518 cases: the shared secret, or a low-order point for a zero result", () => {
-      const { testGroups } = JSON.parse(readFileSync(reference, "utf8")) as {
-        testGroups: ReadonlyArray<{ tests: ReadonlyArray<Vector> }>
-      }
-      const tests = testGroups.flatMap(({ tests }) => tests)
-      expect(tests.length).toBe(518)
-      for (const { public: publicKey, private: privateKey, shared } of tests) {
-        const result = dh(
-          fromPrivate(new Secret(Buffer.from(privateKey, "hex"))),
-          Buffer.from(publicKey, "hex")
-        )
-        expect(
-          /^0+$/.test(shared)
-            ? result
-            : typeof result === "string"
-              ? result
-              : Buffer.from(result).toString("hex")
-        ).toBe(/^0+$/.test(shared) ? "low-order point" : shared)
-      }
-    })
+describe.skipIf(!existsSync(reference))("Wycheproof X25519", () => {
+  interface Vector {
+    readonly public: string
+    readonly private: string
+    readonly shared: string
+    readonly result: string
   }
-)
+  it("518 cases: the shared secret, or a low-order point for a zero result", () => {
+    const { testGroups } = JSON.parse(readFileSync(reference, "utf8")) as {
+      testGroups: ReadonlyArray<{ tests: ReadonlyArray<Vector> }>
+    }
+    const tests = testGroups.flatMap(({ tests }) => tests)
+    expect(tests.length).toBe(518)
+    for (const { public: publicKey, private: privateKey, shared } of tests) {
+      const result = dh(
+        fromPrivate(new Secret(Buffer.from(privateKey, "hex"))),
+        Buffer.from(publicKey, "hex")
+      )
+      expect(
+        /^0+$/.test(shared)
+          ? result
+          : typeof result === "string"
+            ? result
+            : Buffer.from(result).toString("hex")
+      ).toBe(/^0+$/.test(shared) ? "low-order point" : shared)
+    }
+  })
+})
 
 it("derives the same public key as node:crypto", () => {
   const { privateKey, publicKey } = generate()

@@ -7,14 +7,22 @@ import { conditionsOf, requirementOf, skippedLines } from "../../scripts/skipped
 
 const root = path.resolve(import.meta.dirname, "../..")
 
+const testFiles = readdirSync(path.join(root, "test"), { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".test.ts") && !file.endsWith("skipped.test.ts"))
+  .map((file) => path.join(root, "test", file))
+
 it("knows what every condition of a test file asks for", () => {
-  const conditions = readdirSync(path.join(root, "test"), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".test.ts") && !file.endsWith("skipped.test.ts"))
-    .flatMap((file) => conditionsOf(readFileSync(path.join(root, "test", file), "utf8")))
+  const conditions = testFiles.flatMap((file) => conditionsOf(readFileSync(file, "utf8")))
   expect(conditions.length).toBeGreaterThan(30)
   for (const { condition } of conditions)
     expect([condition, requirementOf(condition)]).toEqual([condition, expect.any(String)])
   expect(requirementOf("isFullMoon")).toBeUndefined()
+})
+
+it('no title has a reason that does not follow "skipped for want of"', () => {
+  for (const name of testFiles)
+    for (const [, reason] of readFileSync(name, "utf8").matchAll(/\(skipped: ([^)]+)\)/g))
+      expect([name, reason]).toEqual([name, expect.not.stringMatching(/\b(not|no)\b/)])
 })
 
 it("groups the names of skipped tests by what they need", () => {
