@@ -36,8 +36,8 @@ export interface Packed {
   readonly remove: () => void
 }
 
-/** The tools that run and compile the examples. */
-const tools = ["tsx", "typescript", "vitest"]
+/** The tools that run and compile the examples, and packages that some of them use. */
+const tools = ["tsx", "typescript", "vitest", "@effect/platform-node"]
 
 /** Copies what a clone has: no dist/, but the installed packages, which take a while. */
 const makeClone = (): string => {

@@ -132,8 +132,8 @@ describe("FileClient.push", () => {
       })
       const skipping = FileClient.push({ from, to: to(address), policy: "skip" })
       expect(yield* withTimeout("the push", skipping)).toMatchObject({ stored: 0, skipped: 4 })
-      const replacing = FileClient.push({ from, to: to(address), policy: "overwrite" })
-      expect(yield* withTimeout("the push", replacing)).toMatchObject({ stored: 1, same: 3 })
+      const renaming = FileClient.push({ from, to: to(address), policy: "rename" })
+      expect(yield* withTimeout("the push", renaming)).toMatchObject({ stored: 1, same: 3 })
     }).pipe(over())
   )
 
