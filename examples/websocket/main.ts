@@ -54,9 +54,7 @@ const main = Effect.gen(function* () {
 
   const malformed = yield* Effect.flip(client.send([Buffer.from('{"item":"apples"}')]))
   deepStrictEqual([malformed._tag, handled.length], ["NotTaken", 2])
-  console.log(
-    `two orders over a WebSocket, and one refused: ${malformed.message}`
-  )
+  console.log(`two orders over a WebSocket, and one refused: ${malformed.message}`)
 }).pipe(Effect.scoped)
 
 await Effect.runPromise(
