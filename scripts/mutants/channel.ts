@@ -418,7 +418,11 @@ export const channel = room("channel", [
         "      channel.#reading.add(body, body.length)"
       ],
       ["add(body, body.length)", "add(body, 0)"],
-      ["add(new Control(body), 0)", "add(new Control(body), body.length)"],
+      [
+        "add(new Control(body), 0)",
+        "add(new Control(body), body.length)",
+        { tests: ["channel/channel"] }
+      ],
       ['      if (channel.#reading.isFinished) return "a second FIN"\n', ""],
       [
         '      if (decodeFin(body) !== channel.#reading.received) return "a FIN with a wrong total"\n',
