@@ -270,6 +270,8 @@ export const acceptor = <R>(
     const forget = (incoming: Incoming, report: Effect.Effect<void, never, R>): void => {
       incoming.cancel = ignore
       remove(incoming)
+      // A fiber would cost as much as the reset.
+      if (Exit.isExit(report) && Exit.isSuccess(report)) return
       run(
         Effect.catchAllCause(report, logDefect) as Effect.Effect<
           void,
