@@ -1,6 +1,5 @@
 // Node.js streams and promises over the channel, for programs without Effect.
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -9,7 +8,7 @@ import type { Duplex } from "node:stream"
 import { Secret } from "../bytes/Secret.ts"
 import * as Channel from "../channel/Channel.ts"
 import type { ServerKeys } from "../channel/HandshakeKeys.ts"
-import { StreamTruncated } from "../channel/ChannelErrors.ts"
+import { HandshakeFailed, StreamTruncated } from "../channel/ChannelErrors.ts"
 import { limits as channelLimits } from "../channel/limits.ts"
 import type { Padding } from "../channel/Padding.ts"
 import { keyBytes, sharedKeyError } from "../channel/sharedKey.ts"
@@ -157,8 +156,9 @@ export const listen = (
       const transport = yield* Transport
       const requested = yield* parseAddress(options.address)
       const scope = yield* Scope.make()
+      const handler = yield* Channel.handler(acceptanceOf(options, serve))
       const { address } = yield* transport
-        .listen(requested, (connection) => accept(connection, options, serve), {
+        .listen(requested, handler, {
           halfOpen: channelLimits.halfOpen,
           halfOpenPerSource: channelLimits.halfOpenPerSource,
           ...(connections === undefined ? {} : { connections })
@@ -186,51 +186,53 @@ const load = <Key>(reference: string, kind: KeyKind<Key>): Promise<Key> =>
     )
   )
 
-/** Authenticates one peer, and waits until its stream is closed. */
-const accept = (
-  connection: Accepted,
-  options: ListenOptions,
-  serve: (stream: SecureDuplex, peer: Peer) => unknown
-): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.gen(function* () {
+/** Authenticates one peer; its channel lasts until its stream is closed. */
+const acceptanceOf =
+  (options: ListenOptions, serve: (stream: SecureDuplex, peer: Peer) => unknown) =>
+  (connection: Accepted): Channel.Acceptance<never> => {
     const { application = socketApplication, padding } = options
-    const closed = yield* Deferred.make<void>()
-    const scope = yield* Scope.make()
-    const channel = yield* Channel.accept(
-      connection,
-      { ...serverKeys(options), application },
-      padding === undefined ? {} : { padding }
-    ).pipe(Scope.extend(scope))
-    const close = (complete: boolean) =>
-      Effect.runPromise(
-        Effect.zipRight(
-          complete ? Effect.void : connection.abort,
-          Scope.close(scope, complete ? Exit.void : incomplete)
-        ).pipe(Effect.ensuring(Deferred.succeed(closed, undefined)))
-      )
-    const stream = new ChannelDuplex(channel, close, options)
-    // No action of a peer may end the process by an unhandled 'error'.
-    stream.on("error", () => {})
-    void Promise.resolve()
-      .then(() => serve(stream, stream.peer))
-      // A thrown value that is not an Error may have no text.
-      .catch((cause: unknown) =>
-        stream.destroy(
-          cause instanceof Error
-            ? cause
-            : new Error("the handler threw a value that is not an Error", { cause })
-        )
-      )
-    yield* Effect.onInterrupt(Deferred.await(closed), () =>
-      Effect.sync(() =>
-        stream.destroy(
-          new SealwireError(new StreamTruncated({ peer: channel.peer, code: "CLOSED" }))
-        )
+    let closed = () => {}
+    return {
+      keys: { ...serverKeys(options), application },
+      ...(padding === undefined ? {} : { padding }),
+      opened: (channel) =>
+        Effect.async((resume) => {
+          const close = (complete: boolean) =>
+            new Promise<void>((resolve) => {
+              closed = resolve
+              resume(complete ? Effect.void : Effect.zipRight(connection.abort, Effect.interrupt))
+            })
+          const stream = new ChannelDuplex(channel, close, options)
+          serveStream(stream, serve)
+          return Effect.sync(() =>
+            stream.destroy(
+              new SealwireError(new StreamTruncated({ peer: channel.peer, code: "CLOSED" }))
+            )
+          )
+        }),
+      closed: () => closed(),
+      refused: (refusal) =>
+        Effect.sync(() => options.onRefused?.(new SealwireError(new HandshakeFailed(refusal))))
+    }
+  }
+
+const serveStream = (
+  stream: ChannelDuplex,
+  serve: (stream: SecureDuplex, peer: Peer) => unknown
+): void => {
+  // No action of a peer may end the process by an unhandled 'error'.
+  stream.on("error", () => {})
+  void Promise.resolve()
+    .then(() => serve(stream, stream.peer))
+    // A thrown value that is not an Error may have no text.
+    .catch((cause: unknown) =>
+      stream.destroy(
+        cause instanceof Error
+          ? cause
+          : new Error("the handler threw a value that is not an Error", { cause })
       )
     )
-  }).pipe(
-    Effect.catchAll((error) => Effect.sync(() => options.onRefused?.(new SealwireError(error))))
-  )
+}
 
 /**
  * Checks the options of callers without types: a wrong key would only show as a failed handshake.
