@@ -23,6 +23,7 @@ import {
   clientKeys,
   initiatorKeys,
   keysOf,
+  layerFasterClock,
   listenAndRead,
   prologueFields,
   psk,
@@ -66,7 +67,8 @@ const unauthenticated: ReadonlyArray<readonly [name: string, keys: object]> = [
 ]
 
 describe("without a check of the server", () => {
-  const memory = Effect.provide(Transport.layerMemory())
+  // A server holds each refused client for half a second.
+  const memory = Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10)))
   const isTypeError = (exit: Exit.Exit<unknown, unknown>) =>
     Exit.isFailure(exit) && [...Cause.defects(exit.cause)].every((one) => one instanceof TypeError)
 
@@ -160,7 +162,6 @@ export const untrue: ReadonlyArray<CheckServer<string>> = [
 ]
 
 describe("checkServer", () => {
-  // Together, because the server holds each refused client for half a second.
   it.scopedLive.each(["XX", "XXpsk3"] as const)(
     "%s: whatever is not true refuses the server, before the client's key is sent",
     (name) =>
@@ -186,8 +187,8 @@ describe("checkServer", () => {
           refusals.map(([result, , reason]) => [result, "HandshakeFailed", reason, bytes])
         )
         // A rejection without a handler is reported after the microtasks.
-        yield* Effect.sleep(1)
-      }).pipe(Effect.provide(Transport.layerMemory()))
+        yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+      }).pipe(Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10))))
   )
 })
 
@@ -223,6 +224,6 @@ describe("a server with a shared key of all zeros", () => {
       expect(outcomes).toMatchObject([
         { _tag: "Refused", reason: "a shared key of all zeros is not valid; create a new one" }
       ])
-    }).pipe(Effect.provide(Transport.layerMemory()))
+    }).pipe(Effect.provide(Layer.merge(Transport.layerMemory(), layerFasterClock(10))))
   )
 })

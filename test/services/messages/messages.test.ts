@@ -425,7 +425,7 @@ describe("a session", () => {
       expect(
         yield* withTimeout("the end", Effect.flip(send([text("one"), text("two")])))
       ).toMatchObject({ _tag: "ChannelTampered", detail: "FIN before the last receipt" })
-    }).pipe(memory)
+    }).pipe(memory, Effect.provide(layerFasterClock(10)))
   )
 
   it.scopedLive.each([

@@ -246,7 +246,7 @@ describe("a request that is sent again", () => {
           ["reply", 2, "run 1"]
         ])
         expect(runs).toBe(1)
-      }).pipe(memory)
+      }).pipe(memory, Effect.provide(layerFasterClock(10)))
   )
 
   it.scopedLive("after its reply was evicted gets status reply lost; the session continues", () =>
