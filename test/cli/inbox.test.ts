@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import * as PostgresInbox from "../../src/services/inbox/PostgresInbox.ts"
 import * as SqliteInbox from "../../src/services/inbox/SqliteInbox.ts"
+import { runs } from "../fixtures/sample.ts"
 import * as Postgres from "../services/inbox/Postgres.ts"
 import { expectStored, idsIn, killRepeatedly, servedInbox } from "./Resender.ts"
 import { bin, eventsOf, it, linesOf, within, type Box } from "./Sealwire.ts"
@@ -299,7 +300,7 @@ describe("an inbox", () => {
 
 describe("a server that is killed while it receives messages", () => {
   it("has every acknowledged message in its SQLite inbox, once", async ({ box }) => {
-    const clients = await killRepeatedly(box, "./inbox.db", 4)
+    const clients = await killRepeatedly(box, "./inbox.db", runs(2, 8))
     const ids = await idsIn(SqliteInbox.layer(box.path("inbox.db")))
     expect(ids.length).toBeGreaterThan(10)
     expectStored(ids, clients)

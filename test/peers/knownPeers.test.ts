@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
+import { runs } from "../fixtures/sample.ts"
 import * as Address from "../../src/transports/Address.ts"
 import * as KnownPeers from "../../src/peers/KnownPeers.ts"
 import type { ServerKey } from "../../src/peers/KnownPeers.ts"
@@ -309,7 +310,7 @@ describe("KnownPeers.learn", () => {
         )
         expect(Either.isRight(parseKnown(file, done.text))).toBe(true)
       }),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: runs(15, 100) } }
   )
 })
 

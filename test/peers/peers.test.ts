@@ -24,6 +24,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
 import { build } from "esbuild"
+import { sample, sampled } from "../fixtures/sample.ts"
 import * as UtcDate from "../../src/keys/UtcDate.ts"
 import * as Network from "../../src/peers/Network.ts"
 import * as OptionSpec from "../../src/peers/OptionSpec.ts"
@@ -155,11 +156,12 @@ describe("authorized_peers", () => {
   )
 
   it.prop(
-    "refuses a key with any one character changed",
+    sampled("refuses a key with any one character changed"),
     { publicKey: keys },
     ({ publicKey }) => {
       const text = PublicKey.encode(publicKey)
-      for (let at = 0; at < text.length; at++)
+      const places = Array.from({ length: text.length }, (_, at) => at)
+      for (const at of sample(places, 25))
         for (const to of "abcdefghjklmnpqrstuvwxyz023456789QA1# ") {
           // A # in front makes the line a comment, which authorizes no client.
           const parsed = parse("peers", `${text.slice(0, at)}${to}${text.slice(at + 1)} alice`)

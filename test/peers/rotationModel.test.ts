@@ -234,7 +234,7 @@ const holds = (
           yield* check(world)
         }
       }),
-    { fastCheck: { numRuns: runs(20, 300) } }
+    { fastCheck: { numRuns: runs(10, 300) } }
   ] as const
 }
 

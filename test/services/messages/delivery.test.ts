@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
+import { runs } from "../../fixtures/sample.ts"
 import { ServerKeyChanged } from "../../../src/peers/PeerErrors.ts"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
@@ -122,7 +123,7 @@ describe("an acknowledged message", () => {
         )
         expect(taken).toEqual(words)
       }).pipe(memory, Effect.provide(layerFasterClock(50))),
-    { fastCheck: { numRuns: 10 } }
+    { fastCheck: { numRuns: runs(5, 20) } }
   )
 })
 
@@ -190,7 +191,7 @@ describe("with lost connections", () => {
         ),
         Effect.provide(layerFasterClock(20))
       ),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: runs(15, 60) } }
   )
 
   it.scopedLive(

@@ -7,6 +7,7 @@ import path from "node:path"
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
+import { runs } from "../../fixtures/sample.ts"
 import type { Channel } from "../../../src/channel/Channel.ts"
 import { smallFileDigest } from "../../../src/services/transfer/Digest.ts"
 import { frame, FrameType as F, header, u32 } from "../../../src/services/transfer/Frame.ts"
@@ -437,7 +438,7 @@ describe.skipIf(process.platform !== "linux")(
             if (swapper.signalCode === null) process.kill(-(swapper.pid ?? 0), "SIGKILL")
           }
           yield* Effect.addFinalizer(() => Effect.sync(kill))
-          for (let round = 0; round < 6; round++)
+          for (let round = 0; round < runs(2, 6); round++)
             yield* Effect.ignore(
               pushPaths(address, [path.join(local, "top")], { policy: "overwrite" })
             )

@@ -25,7 +25,7 @@ import { pause, waitUntil, withTimeout } from "../../../src/testing/steps.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { Transport } from "../../../src/transports/index.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
-import { runs } from "../../fixtures/sample.ts"
+import { runs, sample, sampled } from "../../fixtures/sample.ts"
 import { withReplaced } from "../../testing/builtins.ts"
 import type { RuleValues } from "../../peers/rulesOf.ts"
 import {
@@ -58,29 +58,33 @@ const fill = (top: string): void => {
 const succeeded = new Set(["stored", "same", "skipped"])
 
 describe.each(["push", "pull"] as const)("identical transfers at once: %s", (way) => {
-  it.scopedLive.each(policies)("all succeed and store once, with %s", (policy: Policy) =>
-    Effect.gen(function* () {
-      for (let round = 0; round < runs(1, 5); round++) {
-        const [source, target] = [yield* scopedFolder, yield* scopedFolder]
-        const top = path.join(source, "top")
-        fill(top)
-        const { address } = yield* serveFiles(way === "push" ? target : source, { overwrite: true })
-        const run = Effect.suspend(() =>
-          way === "push"
-            ? pushPaths(address, [top], { policy, links: "keep" })
-            : pullPaths(address, ["top"], target, { policy, links: "keep" })
-        )
-        const records = yield* withTimeout(
-          "all",
-          Effect.all([run, run, run], { concurrency: "unbounded" })
-        )
-        for (const { outcomes } of records)
-          for (const [name, outcome] of Object.entries(outcomes))
-            expect([name, outcome, succeeded.has(outcome)]).toEqual([name, outcome, true])
-        expect(snapshot(target)).toEqual(snapshot(source))
-        expect(readdirSync(target, { recursive: true })).toHaveLength(7)
-      }
-    }).pipe(memory)
+  it.scopedLive.each(sample(policies, 3))(
+    sampled("all succeed and store once, with %s"),
+    (policy: Policy) =>
+      Effect.gen(function* () {
+        for (let round = 0; round < runs(1, 5); round++) {
+          const [source, target] = [yield* scopedFolder, yield* scopedFolder]
+          const top = path.join(source, "top")
+          fill(top)
+          const { address } = yield* serveFiles(way === "push" ? target : source, {
+            overwrite: true
+          })
+          const run = Effect.suspend(() =>
+            way === "push"
+              ? pushPaths(address, [top], { policy, links: "keep" })
+              : pullPaths(address, ["top"], target, { policy, links: "keep" })
+          )
+          const records = yield* withTimeout(
+            "all",
+            Effect.all([run, run, run], { concurrency: "unbounded" })
+          )
+          for (const { outcomes } of records)
+            for (const [name, outcome] of Object.entries(outcomes))
+              expect([name, outcome, succeeded.has(outcome)]).toEqual([name, outcome, true])
+          expect(snapshot(target)).toEqual(snapshot(source))
+          expect(readdirSync(target, { recursive: true })).toHaveLength(7)
+        }
+      }).pipe(memory)
   )
 })
 
@@ -152,7 +156,7 @@ describe("a file whose name is taken after its answer", () => {
     "by the same file is there: %s",
     (policy) =>
       Effect.gen(function* () {
-        for (const size of [1, 1000, 70_000, 9 * MiB])
+        for (const size of sample([1, 1000, 70_000, 9 * MiB], 3))
           expect(yield* pushBehind(policy, size, (mine) => ({ bytes: mine }))).toEqual({
             outcome: "same",
             as: [],

@@ -55,7 +55,7 @@ const countNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return turns
   })
 
-const size = 1000
+const size = 600
 const fill = () => {
   for (let index = 0; index < size; index++) writeFileSync(path.join(folder(), `n${index}`), "")
 }
@@ -114,7 +114,7 @@ describe("a large folder is read in turns", () => {
     Effect.gen(function* () {
       fill()
       // Small folders count together.
-      for (let index = 0; index < 600; index++) {
+      for (let index = 0; index < 300; index++) {
         mkdirSync(path.join(folder(), `folder${index}`))
         writeFileSync(path.join(folder(), `folder${index}`, "file"), "")
       }
