@@ -1,9 +1,17 @@
 // A source that another program writes through a shared memory map while it is read: no command
 // stores a mixture of its states.
 import { spawnSync } from "node:child_process"
-import { existsSync, readdirSync, statfsSync, statSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { describe, expect } from "vitest"
-import { it, within, type Box, type Running } from "./Sealwire.ts"
+import { it, within, type Box } from "./Sealwire.ts"
 
 const MiB = 1024 * 1024
 const size = 48 * MiB
@@ -23,20 +31,29 @@ for state, line in enumerate(sys.stdin, 2):
 `
 
 /** Makes a source whose pages another program has written, and not yet flushed. */
-const mapSource = async (box: Box): Promise<Running> => {
-  writeFileSync(box.path("source"), Buffer.alloc(size, 7))
-  const running = box.startOther("python3", ["-c", mapper, "source"], { stdin: "open" })
+const mapSource = async (box: Box) => {
+  // Temporary files of the tests may be on tmpfs.
+  const folder = mkdtempSync("/var/tmp/sealwire-")
+  box.defer(() => rmSync(folder, { recursive: true }))
+  const source = `${folder}/source`
+  writeFileSync(source, Buffer.alloc(size, 7))
+  const running = box.startOther("python3", ["-c", mapper, source], { stdin: "open" })
   await running.until("the map", ({ stdout }) => stdout.includes("mapped"))
-  return running
+  const isNoted = statfsSync(folder).type !== tmpfs
+  const write = async () => {
+    running.type("\n")
+    await running.until("the write", ({ stdout }) => stdout.includes("written"))
+  }
+  return { source, isNoted, write, running }
 }
 
 describe.skipIf(!has("python3"))("a source that is written through a memory map meanwhile", () => {
   it("is not stored by push as a mixture", async ({ box, skip }) => {
-    if (statfsSync(box.cwd).type === tmpfs) return skip("tmpfs notes no such writes")
     const server = await box.listen(["serve", "--listen", "127.0.0.1:0", "--files", "./"])
-    const writer = await mapSource(box)
+    const { source, isNoted, write } = await mapSource(box)
+    if (!isNoted) return skip("tmpfs notes no such writes")
     const push = box.start(
-      ["push", "source", "--to", server.address, "--as", "copy", "--limit", "24M"],
+      ["push", source, "--to", server.address, "--as", "copy", "--limit", "24M"],
       { process: true }
     )
     await within(
@@ -51,8 +68,7 @@ describe.skipIf(!has("python3"))("a source that is written through a memory map 
       })(),
       "a part of the file"
     )
-    writer.type("\n")
-    await writer.until("the write", ({ stdout }) => stdout.includes("written"))
+    await write()
     const { code, stderr } = await push.ended()
     expect(stderr).toContain("copy: changed while it was read")
     expect(code).not.toBe(0)
@@ -60,13 +76,13 @@ describe.skipIf(!has("python3"))("a source that is written through a memory map 
   })
 
   it("is not encrypted as a mixture", async ({ box, skip }) => {
-    if (statfsSync(box.cwd).type === tmpfs) return skip("tmpfs notes no such writes")
     await box.run(["keygen", "--file-key", "-o", "file.key"])
-    const writer = await mapSource(box)
-    const encrypt = box.start(["encrypt", "--key", "./file.key", "-o", "out", "source"], {
+    const { source, isNoted, running } = await mapSource(box)
+    if (!isNoted) return skip("tmpfs notes no such writes")
+    const encrypt = box.start(["encrypt", "--key", "./file.key", "-o", "out", source], {
       process: true
     })
-    const writing = setInterval(() => writer.type("\n"), 2)
+    const writing = setInterval(() => running.type("\n"), 2)
     const { code, stderr } = await encrypt.ended()
     clearInterval(writing)
     expect(stderr).toContain("changed while it was read")
