@@ -3,17 +3,24 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Channel from "../../src/channel/Channel.ts"
+import { SharedKey } from "../../src/keys/KeyKind.ts"
+import { KeyStore } from "../../src/keys/KeyStore.ts"
+import * as SecureSocketServer from "../../src/platform/SecureSocketServer.ts"
+import * as Credentials from "../../src/services/Credentials.ts"
 import * as MessageClient from "../../src/services/messages/MessageClient.ts"
 import * as MessageService from "../../src/services/messages/MessageService.ts"
+import * as Server from "../../src/services/Server.ts"
 import type { ServerEvent } from "../../src/services/Server.ts"
+import * as TunnelClient from "../../src/services/tunnel/TunnelClient.ts"
+import * as TunnelService from "../../src/services/tunnel/TunnelService.ts"
 import { application } from "../../src/services/Service.ts"
 import { nextTurn, pause, waitUntil, withTimeout } from "../../src/testing/steps.ts"
-import type { Address } from "../../src/transports/Address.ts"
+import { tcp, type Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { clientKeys, dialKeys, serverKeys, suiteOf } from "../channel/rig.ts"
 import { startServer } from "./startServer.ts"
@@ -133,3 +140,74 @@ describe.each(["server", "client"] as const)("the %s is released first", (first)
       }).pipe(Effect.provide(layer))
     )
 })
+
+const Keys = KeyStore.layerMemory().pipe(KeyStore.creating(SharedKey))
+const [remote, target, local] = [
+  tcp("remote", 8080),
+  tcp("127.0.0.1", 5432),
+  tcp("127.0.0.1", 15_432)
+]
+
+const TunnelServer = Layer.unwrapEffect(
+  Effect.map(TunnelService.service([{ name: "postgres", address: target }]), (service) =>
+    Server.layer({ address: remote, keys: Server.sharedKey, services: [service] })
+  )
+)
+const Tunnel = TunnelClient.layer({
+  listen: local,
+  server: { address: remote, keys: Credentials.sharedKey },
+  target: "postgres"
+})
+
+/** Programs with a tunnel: whether a connection goes through it, and in which state that is. */
+const tunnels: Readonly<Record<string, Effect.Effect<unknown, unknown, Transport | Scope.Scope>>> =
+  {
+    "without a connection": Effect.void,
+    "with an idle connection": Effect.gen(function* () {
+      const { listen, connect: open } = yield* Transport
+      yield* listen(target, ({ read, write, draining }) =>
+        Effect.ignore(
+          Effect.zipRight(
+            Effect.flatMap(read, () => write(Buffer.from("out"))),
+            draining
+          )
+        )
+      )
+      const connection = yield* open(local)
+      yield* connection.write(Buffer.from("in"))
+      yield* withTimeout("the target", connection.read)
+    })
+  }
+
+describe("a tunnel is released", () => {
+  for (const [name, use] of Object.entries(tunnels))
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const context = yield* Layer.buildWithScope(
+          Layer.provideMerge(Tunnel, TunnelServer).pipe(
+            Layer.provideMerge(Layer.merge(Keys, Transport.layerMemory()))
+          ),
+          scope
+        )
+        yield* use.pipe(Effect.provide(context), Scope.extend(scope))
+        expect(yield* release("tunnel", scope)).toBeLessThan(6000)
+      })
+    )
+})
+
+it.effect("a socket server is released while connections wait for its first run", () =>
+  Effect.gen(function* () {
+    const [server, client] = [yield* Scope.make(), yield* Scope.make()]
+    const { address } = yield* Scope.extend(
+      SecureSocketServer.make({ address: tcp("127.0.0.1", 0), keys: serverKeys }),
+      server
+    )
+    const port = address._tag === "TcpAddress" ? address.port : 0
+    const { connect: open } = yield* Transport
+    for (let count = 0; count < 3; count++)
+      yield* Scope.extend(open(tcp("127.0.0.1", port)), client)
+    expect(yield* release("server", server)).toBeLessThan(900)
+    expect(yield* release("clients", client)).toBeLessThan(900)
+  }).pipe(Effect.provide(Transport.layerMemory()))
+)
