@@ -1,0 +1,11 @@
+// @effect/platform-node, whose WebSockets the example websocket uses, names types that it does not
+// bring: npm install -D @types/ws.
+declare module "ws" {
+  export class WebSocket {}
+  export interface ServerOptions<U = typeof WebSocket, V = unknown> {
+    readonly host?: string
+    readonly port?: number
+    readonly WebSocket?: U
+    readonly IncomingMessage?: V
+  }
+}
