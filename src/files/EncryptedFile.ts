@@ -144,7 +144,7 @@ export const reencrypt = <E1, E2>(
  *
  * @example
  * const sealed = Stream.make(Buffer.from("a text")).pipe(
- *   EncryptedFile.encryptStream(Recipients.Passphrase())
+ *   EncryptedFile.encryptStream(Recipients.FileKey({ key }))
  * )
  * yield* Stream.run(sealed, fileSystem.sink("text.sealed"))
  */
@@ -188,7 +188,7 @@ export interface DecryptedStream<E> {
  * @example
  * const { origin, content } = yield* fileSystem
  *   .stream("text.sealed")
- *   .pipe(EncryptedFile.decryptStream({ identity: Effect.succeed(identity) }, "text.sealed"))
+ *   .pipe(EncryptedFile.decryptStream({ fileKey: Effect.succeed(key) }, "text.sealed"))
  * yield* Stream.run(content, fileSystem.sink("text"))
  */
 export const decryptStream: {

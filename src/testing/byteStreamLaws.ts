@@ -41,8 +41,14 @@ const emitted = (stream: Stream.Stream<Uint8Array, unknown, Scope.Scope>) =>
  * @example
  * import * as vitest from "@effect/vitest"
  * byteStreamLaws(vitest, {
- *   through: (bytes) => Stream.pipeThroughChannel(bytes, gzip).pipe(gunzip),
- *   maxReadAheadBytes: 1024 * 1024
+ *   through: (bytes) =>
+ *     bytes.pipe(
+ *       EncryptedFile.encryptStream(Recipients.FileKey({ key })),
+ *       EncryptedFile.decryptStream({ fileKey: Effect.succeed(key) }),
+ *       Effect.map(({ content }) => content),
+ *       Stream.unwrap
+ *     ),
+ *   maxReadAheadBytes: 64 * 1024
  * })
  */
 export const byteStreamLaws = (

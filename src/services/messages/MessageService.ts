@@ -105,8 +105,10 @@ export interface MessageStream {
  *
  * @example
  * const { service, messages } = yield* MessageService.stream
- * yield* Server.listen({ address, keys, services: [service] })
- * yield* Stream.runForEach(messages, ({ message }) => Effect.log(message.text.length))
+ * yield* Server.listen({ address, keys: Server.sharedKey, services: [service] })
+ * yield* Stream.runForEach(messages, ({ message }) => Effect.log(message.text.length)).pipe(
+ *   Effect.forkScoped
+ * )
  */
 export const stream: Effect.Effect<MessageStream> = Effect.sync(() => {
   const rendezvous = new Rendezvous<ReceivedMessage, MessageRefused>(
