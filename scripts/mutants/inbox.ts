@@ -8,6 +8,19 @@ const deadLetters = { tests: ["services/inbox/deadLetters"] }
 
 export const inbox = room("services/inbox", [
   {
+    file: "migrate.ts",
+    tests: units,
+    mutants: [
+      ["if (version > versions.length)", "if (false)", { tests: ["services/inbox/sqlite"] }],
+      ["UNIQUE (id, peer)", "UNIQUE (id)"],
+      [
+        "SET uncounted = attempts WHERE done_at IS NULL AND attempts > 0",
+        "SET uncounted = 0 WHERE done_at IS NULL AND attempts > 0",
+        { tests: ["services/inbox/migration"] }
+      ]
+    ]
+  },
+  {
     file: "InboxTable.ts",
     tests: units,
     mutants: [
@@ -40,11 +53,6 @@ export const inbox = room("services/inbox", [
         'pruneInOrder(run, dead, "dead_at", before)',
         deadLetters
       ],
-      [
-        "SET uncounted = attempts WHERE done_at IS NULL AND attempts > 0",
-        "SET uncounted = 0 WHERE done_at IS NULL AND attempts > 0",
-        { tests: ["services/inbox/migration"] }
-      ],
       ["one.sequence - other.sequence", "other.sequence - one.sequence"],
       [
         'isPending ? pruneInOrder(run, pending, "received_at", before) : Effect.succeed(0)',
@@ -58,9 +66,7 @@ export const inbox = room("services/inbox", [
         manyMessages
       ],
       ["AS summed WHERE before <= ${limits.prunedBytes}", "AS summed", manyMessages],
-      ["UNIQUE (id, peer)", "UNIQUE (id)"],
       ["ON CONFLICT DO NOTHING", "ON CONFLICT (id, peer) DO UPDATE SET text = excluded.text"],
-      ["if (version > versions.length)", "if (false)", { tests: ["services/inbox/sqlite"] }],
       ["id BETWEEN $1 AND $2 AND done_at IS NULL", "id BETWEEN $1 AND $2"],
       ["SUBSTR(text, 1, $1)", "SUBSTR(text, 1, $1 + 1)"],
       ["WHERE ${condition} LIMIT ${limits.countedMessages}", "LIMIT ${limits.countedMessages}"]

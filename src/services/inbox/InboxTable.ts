@@ -5,9 +5,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Dialect } from "./dialects.ts"
 import * as GroupCommit from "./GroupCommit.ts"
-import { InboxUnusable, type InboxRefused } from "./InboxErrors.ts"
+import type { InboxRefused } from "./InboxErrors.ts"
 import { limits } from "./limits.ts"
-import { senderId } from "../messages/MessageHandler.ts"
+import { senderId, type IncomingMessage } from "../messages/MessageHandler.ts"
+import type { RemotePeer } from "../Service.ts"
 import type { LeaseOrder, MessageStore, StoredMessage } from "./StoredMessage.ts"
 
 /** A row, by the names of its columns. */
@@ -20,81 +21,12 @@ export type Run = (
 ) => Effect.Effect<ReadonlyArray<Row>, InboxRefused>
 
 // The conditions of the indexes, word for word: a database uses an index only then.
-const pending = "done_at IS NULL AND dead_at IS NULL"
-const leased = `taken_by IS NOT NULL AND ${pending}`
-const dead = "dead_at IS NOT NULL AND done_at IS NULL"
+export const pending = "done_at IS NULL AND dead_at IS NULL"
+export const leased = `taken_by IS NOT NULL AND ${pending}`
+export const dead = "dead_at IS NOT NULL AND done_at IS NULL"
 
-/**
- * The statements that migrate each version of the tables to the next. Released migrations never
- * change.
- */
-const migrations = ({
-  sequence,
-  integer,
-  bytes
-}: Dialect): ReadonlyArray<ReadonlyArray<string>> => [
-  [
-    `CREATE TABLE sealwire_inbox (
-      sequence ${sequence},
-      peer TEXT NOT NULL,
-      id ${bytes} NOT NULL,
-      name TEXT NOT NULL,
-      received_at ${integer} NOT NULL,
-      size ${integer} NOT NULL,
-      text ${bytes} NOT NULL,
-      lease_until ${integer} NOT NULL DEFAULT 0,
-      taken_by TEXT,
-      attempts ${integer} NOT NULL DEFAULT 0,
-      done_at ${integer},
-      UNIQUE (id, peer)
-    )`,
-    "CREATE INDEX sealwire_inbox_waiting ON sealwire_inbox (sequence) WHERE done_at IS NULL"
-  ],
-  ["CREATE INDEX sealwire_inbox_done ON sealwire_inbox (done_at) WHERE done_at IS NOT NULL"],
-  [
-    `ALTER TABLE sealwire_inbox ADD COLUMN uncounted ${integer} NOT NULL DEFAULT 0`,
-    "ALTER TABLE sealwire_inbox ADD COLUMN error TEXT",
-    `ALTER TABLE sealwire_inbox ADD COLUMN dead_at ${integer}`,
-    // Earlier attempts were not told apart: none of them counts as failed.
-    "UPDATE sealwire_inbox SET uncounted = attempts WHERE done_at IS NULL AND attempts > 0",
-    // A lease that was released kept the name of its consumer.
-    "UPDATE sealwire_inbox SET taken_by = NULL WHERE done_at IS NULL AND lease_until = 0",
-    "DROP INDEX sealwire_inbox_waiting",
-    `CREATE INDEX sealwire_inbox_pending ON sealwire_inbox (sequence) WHERE ${pending}`,
-    `CREATE INDEX sealwire_inbox_ready ON sealwire_inbox (lease_until, sequence) WHERE ${pending}`,
-    `CREATE INDEX sealwire_inbox_peers ON sealwire_inbox (peer, lease_until, sequence) WHERE ${pending}`,
-    `CREATE INDEX sealwire_inbox_leased ON sealwire_inbox (peer, lease_until) WHERE ${leased}`,
-    `CREATE INDEX sealwire_inbox_dead ON sealwire_inbox (sequence) WHERE ${dead}`
-  ]
-]
-
-/**
- * Migrates the tables to the current version. Callers run it in a transaction that excludes other
- * migrations.
- */
-export const migrate = (
-  inbox: string,
-  dialect: Dialect,
-  run: Run
-): Effect.Effect<void, InboxRefused | InboxUnusable> =>
-  Effect.gen(function* () {
-    const versions = migrations(dialect)
-    yield* run(`CREATE TABLE IF NOT EXISTS sealwire_schema (version ${dialect.integer} NOT NULL)`)
-    const [row] = yield* run("SELECT COALESCE(MAX(version), 0) AS version FROM sealwire_schema")
-    const version = Number(row?.version)
-    if (version > versions.length)
-      return yield* new InboxUnusable({
-        inbox,
-        reason: "it was created by a newer version of sealwire; upgrade this one"
-      })
-    for (const [index, statements] of versions.entries())
-      if (index >= version) {
-        for (const statement of statements) yield* run(statement)
-        yield* run(`INSERT INTO sealwire_schema (version) VALUES (${index + 1})`)
-      }
-  })
-
-interface NewRow {
+/** A message that is about to be stored. */
+export interface NewRow {
   readonly peer: string
   readonly id: Uint8Array
   readonly name: string
@@ -105,6 +37,46 @@ interface NewRow {
 
 const columns =
   "sequence, peer, name, id, received_at, size, text, lease_until, taken_by, attempts, uncounted, error, dead_at"
+
+/** Returns the rows of messages of a sender. */
+export const rowsOf = (
+  messages: ReadonlyArray<IncomingMessage>,
+  sender: RemotePeer
+): ReadonlyArray<NewRow> => {
+  const [peer, name, receivedAt] = [senderId(sender), sender.peer, Date.now()]
+  return messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text }))
+}
+
+/**
+ * Returns a function that stores rows in one statement, except those that are stored already. With
+ * `done` they are acknowledged at once, and it returns the ids of those that were not stored yet.
+ */
+export const storing = (dialect: Dialect, run: Run, { done = false } = {}) => {
+  const insert = insertStatement(dialect, done)
+  return (rows: ReadonlyArray<NewRow>) =>
+    run(
+      insert(rows.length),
+      rows.flatMap(({ peer, id, name, receivedAt, size, text }) => [
+        peer,
+        id,
+        name,
+        receivedAt,
+        size,
+        done ? noText : text
+      ])
+    )
+}
+
+const noText = Buffer.alloc(0)
+
+/** The store of a table. */
+export interface TableStore extends MessageStore {
+  /**
+   * Acknowledges a message that this consumer has leased. Returns false if the lease is lost: another
+   * consumer has the message, or has handled it.
+   */
+  readonly settle: (stored: StoredMessage) => Effect.Effect<boolean, InboxRefused>
+}
 
 /** Converts a row of SQLite, or of PostgreSQL, which returns 64-bit integers as text. */
 const storedMessage = (row: Row): StoredMessage => ({
@@ -137,26 +109,14 @@ export const make = (
   dialect: Dialect,
   run: Run,
   requireRoom: (bytes: number) => Effect.Effect<void, InboxRefused> = () => Effect.void
-): Effect.Effect<MessageStore, never, Scope.Scope> =>
+): Effect.Effect<TableStore, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { now } = dialect
-    const insert = insertStatement(dialect)
+    const store = storing(dialect, run)
     const commit = yield* GroupCommit.make((rows: ReadonlyArray<NewRow>) =>
       Effect.zipRight(
         requireRoom(rows.reduce((sum, { size }) => sum + size, 0)),
-        Effect.asVoid(
-          run(
-            insert(rows.length),
-            rows.flatMap(({ peer, id, name, receivedAt, size, text }) => [
-              peer,
-              id,
-              name,
-              receivedAt,
-              size,
-              text
-            ])
-          )
-        )
+        Effect.asVoid(store(rows))
       )
     )
     const consumer = randomUUID()
@@ -179,12 +139,7 @@ export const make = (
       Effect.map(run(statement, parameters), (rows) => rows.map(storedMessage))
 
     return {
-      handle: (messages, sender) => {
-        const [peer, name, receivedAt] = [senderId(sender), sender.peer, Date.now()]
-        return commit(
-          messages.map(({ id, text }) => ({ peer, id, name, receivedAt, size: text.length, text }))
-        )
-      },
+      handle: (messages, sender) => commit(rowsOf(messages, sender)),
       list: ({ limit, textBytes, dead: isDead = false }) =>
         select(
           `SELECT ${columns.replace("text", "SUBSTR(text, 1, $1) AS text")} FROM sealwire_inbox
@@ -260,6 +215,11 @@ export const make = (
               (changed) => changed.reduce((sum, count) => sum + count, 0)
             )
       },
+      settle: (stored) =>
+        Effect.map(
+          changeLease(stored, `done_at = ${now}, text = $1`, [noText]),
+          (settled) => settled.length > 0
+        ),
       // The row stays, so that a message that is sent again is recognised as a duplicate.
       acknowledge: (sequences) =>
         Effect.forEach(
@@ -268,7 +228,7 @@ export const make = (
             run(
               `UPDATE sealwire_inbox SET done_at = ${now}, text = $1
               WHERE sequence IN (${Array.from(some, (_, index) => `$${index + 2}`).join()}) AND done_at IS NULL`,
-              [Buffer.alloc(0), ...some]
+              [noText, ...some]
             ),
           { discard: true }
         ),
@@ -383,15 +343,21 @@ const pruneInOrder = (run: Run, condition: string, time: string, before: number)
   })
 
 /** Returns the INSERT statement for a number of rows, cached: the same numbers recur. */
-const insertStatement = ({ placeholder }: Dialect): ((rows: number) => string) => {
+const insertStatement = (
+  { placeholder, now }: Dialect,
+  done: boolean
+): ((rows: number) => string) => {
   const cache = new Map<number, string>()
+  const [doneColumn, doneAt, returning] = done
+    ? [", done_at", `,${now}`, " RETURNING id"]
+    : ["", "", ""]
   const values = (row: number) =>
-    `(${Array.from({ length: 6 }, (_, column) => placeholder(row * 6 + column + 1)).join()})`
+    `(${Array.from({ length: 6 }, (_, column) => placeholder(row * 6 + column + 1)).join()}${doneAt})`
   return (rows) => {
     const statement =
       cache.get(rows) ??
-      "INSERT INTO sealwire_inbox (peer, id, name, received_at, size, text) VALUES " +
-        `${Array.from({ length: rows }, (_, row) => values(row)).join()} ON CONFLICT DO NOTHING`
+      `INSERT INTO sealwire_inbox (peer, id, name, received_at, size, text${doneColumn}) VALUES ` +
+        `${Array.from({ length: rows }, (_, row) => values(row)).join()} ON CONFLICT DO NOTHING${returning}`
     cache.set(rows, statement)
     return statement
   }

@@ -13,12 +13,8 @@ import { limits } from "./limits.ts"
 import { openError, refused } from "./postgresErrors.ts"
 import * as postgresTls from "./postgresTls.ts"
 import { redactUrl } from "./redactUrl.ts"
+import { migrate, migrationLock } from "./migrate.ts"
 import type { MessageStore } from "./StoredMessage.ts"
-
-/**
- * Servers that start at the same time migrate one after the other. The key is "sealwire" in ASCII.
- */
-const migrationLock = "SELECT pg_advisory_xact_lock(8315159405497250405)"
 
 export const make = (
   url: URL
@@ -81,7 +77,7 @@ export const make = (
             // An index over many messages takes longer than any other statement.
             run(`SET LOCAL statement_timeout = ${limits.migrationMillis}`),
             runMigration(migrationLock),
-            InboxTable.migrate(inbox, postgres, runMigration)
+            migrate(inbox, postgres, runMigration)
           ],
           { discard: true }
         )

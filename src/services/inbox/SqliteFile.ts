@@ -11,6 +11,7 @@ import * as InboxTable from "./InboxTable.ts"
 import { limits } from "./limits.ts"
 import { checking, codeOf, full, isFull, isLocked, reasonOf, refused } from "./SqliteErrors.ts"
 import { SqliteNames } from "./SqliteNames.ts"
+import { migrate } from "./migrate.ts"
 import type { MessageStore } from "./StoredMessage.ts"
 
 /**
@@ -58,7 +59,7 @@ export const open = (
         )
     )
     yield* Effect.mapError(
-      connection.transaction((run) => InboxTable.migrate(file, sqlite, run)),
+      connection.transaction((run) => migrate(file, sqlite, run)),
       (error) =>
         error._tag === "InboxRefused" && !error.retry
           ? new InboxUnusable({ inbox: file, reason: error.reason })

@@ -71,8 +71,13 @@ export type WorkEvent = Data.TaggedEnum<{
 /** The constructors and `$match`. */
 export const WorkEvent: Data.TaggedEnum.Constructor<WorkEvent> = Data.taggedEnum<WorkEvent>()
 
+/** A handler found that another consumer has the message, and has undone all that it did. */
+export class LeaseLost extends Data.TaggedError("LeaseLost")<{}> {}
+
 /** Handles one message. */
 export type Handle<R> = (message: StoredMessage) => Effect.Effect<void, HandlingFailed, R>
+
+type Attempted<R> = (message: StoredMessage) => Effect.Effect<void, HandlingFailed | LeaseLost, R>
 
 /**
  * Handles the pending messages of an inbox, each under a lease and at least once. A message whose
@@ -82,7 +87,7 @@ export type Handle<R> = (message: StoredMessage) => Effect.Effect<void, Handling
  */
 export const work = <R>(
   messages: StoredMessages,
-  handle: Handle<R>,
+  handle: Attempted<R>,
   options: WorkOptions
 ): Effect.Effect<void, InboxRefused, R> =>
   Effect.gen(function* () {
@@ -132,13 +137,13 @@ export const work = <R>(
 /** Handles one message under its lease. */
 class Attempt<R> {
   readonly #messages: StoredMessages
-  readonly #handle: Handle<R>
+  readonly #handle: Attempted<R>
   readonly #options: WorkOptions
   readonly #millis: number
   readonly #maxAttempts: number
   readonly #emit: (event: WorkEvent) => Effect.Effect<void>
 
-  constructor(messages: StoredMessages, handle: Handle<R>, options: WorkOptions) {
+  constructor(messages: StoredMessages, handle: Attempted<R>, options: WorkOptions) {
     this.#messages = messages
     this.#handle = handle
     this.#options = options
@@ -178,7 +183,7 @@ class Attempt<R> {
   /** Runs the handler, and stores how it ended. Fails only if the inbox refuses for ever. */
   run(stored: StoredMessage): Effect.Effect<void, InboxRefused, R> {
     const handling = Effect.raceFirst(
-      Effect.exit(Effect.interruptible(this.#handle(stored))),
+      Effect.map(Effect.exit(Effect.interruptible(this.#handle(stored))), unlessLost),
       Effect.as(this.#keepLease(stored), undefined)
     )
     return Effect.exit(Effect.interruptible(handling)).pipe(
@@ -277,6 +282,14 @@ class Attempt<R> {
     )
   }
 }
+
+const unlessLost = (
+  exit: Exit.Exit<void, HandlingFailed | LeaseLost>
+): Exit.Exit<void, HandlingFailed> | undefined =>
+  Exit.isFailure(exit) &&
+  Option.exists(Cause.failureOption(exit.cause), ({ _tag }) => _tag === "LeaseLost")
+    ? undefined
+    : (exit as Exit.Exit<void, HandlingFailed>)
 
 /** A handler that dies has failed: one message must not end the worker. */
 const failureOf = (cause: Cause.Cause<HandlingFailed>): HandlingFailed =>

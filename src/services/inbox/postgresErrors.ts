@@ -2,20 +2,26 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import { InboxRefused, InboxUnusable } from "./InboxErrors.ts"
 import * as postgresTls from "./postgresTls.ts"
+import { textOf } from "./sqlError.ts"
 
 const codeOf = ({ cause }: SqlError): string => {
   const { code } = (cause ?? {}) as { readonly code?: unknown }
   return typeof code === "string" ? code : ""
 }
 
-const textOf = ({ cause, message }: SqlError): string =>
-  cause instanceof Error && cause.message !== "" ? cause.message : (message ?? "")
-
 /**
  * SQLSTATE classes of errors that the same statement meets every time: data, constraints, rights,
- * names.
+ * names, and 25P02: an earlier statement of the transaction has failed.
  */
-const permanent = /^(22|23|28|3D|3F|42)/
+const permanent = /^(22|23|25P02|28|3D|3F|42)/
+
+/**
+ * Classes and codes of errors that end by themselves: connection, conflict of transactions,
+ * resources, lock, operator; and those of a socket, which begin with E.
+ */
+const transient = /^(08|40|53|55P03|57|E[A-Z])/
+
+export const isTransient = (error: SqlError): boolean => transient.test(codeOf(error))
 
 /** Returns the error of an operation that failed in PostgreSQL. */
 export const refused = (error: SqlError): InboxRefused => {

@@ -14,7 +14,7 @@ import { limits } from "../../../src/services/inbox/limits.ts"
 import { sqlite } from "../../../src/services/inbox/dialects.ts"
 import { open, tryLock } from "../../../src/services/inbox/SqliteFile.ts"
 import * as SqliteStore from "../../../src/services/inbox/SqliteStore.ts"
-import * as InboxTable from "../../../src/services/inbox/InboxTable.ts"
+import { migrate } from "../../../src/services/inbox/migrate.ts"
 import { pause, withTimeout } from "../../../src/testing/steps.ts"
 import { folderOfEachTest } from "../../fixtures/folder.ts"
 
@@ -203,7 +203,7 @@ it.scopedLive("a file of a newer version is not opened", () =>
   Effect.gen(function* () {
     const { runSingle } = yield* open(file())
     yield* runSingle("INSERT INTO sealwire_schema (version) VALUES (99)")
-    const error = yield* Effect.flip(InboxTable.migrate(file(), sqlite, runSingle))
+    const error = yield* Effect.flip(migrate(file(), sqlite, runSingle))
     expect(error).toMatchObject({
       _tag: "InboxUnusable",
       reason: "it was created by a newer version of sealwire; upgrade this one"

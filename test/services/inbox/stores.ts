@@ -11,8 +11,12 @@ import * as SqliteInbox from "../../../src/services/inbox/SqliteInbox.ts"
 import type { InboxRefused, InboxUnusable } from "../../../src/services/inbox/InboxErrors.ts"
 import type { RemotePeer } from "../../../src/services/Service.ts"
 import type { IncomingMessage } from "../../../src/services/messages/MessageHandler.ts"
+import { SqlInbox } from "../../../src/services/inbox/sql/SqlInbox.ts"
 import * as Postgres from "./Postgres.ts"
+import { databases, schema } from "./sql/databases.ts"
 import { scopedFolder } from "../../fixtures/folder.ts"
+
+export { schema }
 
 export const alice: RemotePeer = {
   peer: "alice",
@@ -30,12 +34,6 @@ export const message = (
   text: Buffer.from(text)
 })
 
-/** A schema of its own in PostgreSQL. */
-export const schema: Effect.Effect<URL, never, Scope.Scope> = Effect.map(
-  Effect.acquireRelease(Effect.promise(Postgres.schema), ({ drop }) => Effect.promise(drop)),
-  ({ url }) => url
-)
-
 export type Keeping = Layer.Layer<Inbox | InboxMessages, InboxUnusable | InboxRefused>
 
 /** Layers that open the same inbox each time they are built. */
@@ -48,7 +46,14 @@ export const stores: ReadonlyArray<
     "SQLite",
     Effect.map(scopedFolder, (folder) => SqliteInbox.layer(path.join(folder, "inbox.db")))
   ],
-  ["PostgreSQL", Effect.map(schema, PostgresInbox.layer)]
+  ["PostgreSQL", Effect.map(schema, PostgresInbox.layer)],
+  ...databases.map(
+    ([name, database]) =>
+      [
+        `the application's ${name}`,
+        Effect.map(database, (client) => Layer.provide(SqlInbox.layer, client))
+      ] as const
+  )
 ]
 
-export const isMissing = (store: string) => store === "PostgreSQL" && !Postgres.available
+export const isMissing = (store: string) => store.endsWith("PostgreSQL") && !Postgres.available
