@@ -6,6 +6,7 @@ const entryPoints = [
   "index",
   "messages",
   "inbox",
+  "sql",
   "files",
   "transfer",
   "tunnel",

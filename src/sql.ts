@@ -7,3 +7,10 @@
 export * from "./inboxCore.ts"
 export { SqlInbox, type HandleInTransaction } from "./services/inbox/sql/SqlInbox.ts"
 export type { DialectName, LayerOptions, TableOptions } from "./services/inbox/sql/SqlDatabase.ts"
+export {
+  SqlOutbox,
+  type DeliverError,
+  type DeliverOptions,
+  type OutboxName
+} from "./services/inbox/sql/SqlOutbox.ts"
+export { OutboxFailed } from "./services/inbox/OutboxErrors.ts"

@@ -155,6 +155,7 @@ const databases = async (entry: string) => {
 it("only entry points of databases name their packages, which a bundler would look for", async () => {
   for (const entry of ["sealwire", "sealwire/messages", "sealwire/transfer", "sealwire/tunnel"])
     expect(await databases(entry)).toEqual([])
+  expect(await databases("sealwire/sql")).toEqual(["@effect/experimental", "@effect/sql"])
   expect(await databases("sealwire/inbox")).toEqual(
     expect.arrayContaining(["@effect/sql-pg", "libsql"])
   )

@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import { Address, KeyPair, MessageClient, Secret, Transport, type ChannelError } from "sealwire"
 import { SecureCluster } from "sealwire/cluster"
 import { connect } from "sealwire/node"
+import { SqlInbox, SqlOutbox } from "sealwire/sql"
 import { Telemetry } from "sealwire/otel"
 import { SecureRpc, SecureSocket, SecureSocketServer } from "sealwire/platform"
 import { mutualKeys, chaos, cipherLaws, keyStoreLaws, transportLaws } from "sealwire/testing"
@@ -21,6 +22,12 @@ export const exhausted: Effect.Effect<string, never, Transport | Scope.Scope> = 
     ConnectFailed: ({ reason }) => Effect.succeed(reason),
     HandshakeFailed: ({ message }) => Effect.succeed(message)
   })
+)
+
+/** The database of a program is a requirement, and so is the network of an outbox. */
+export const stored: Effect.Effect<void, unknown, SqlInbox | SqlOutbox> = Effect.zipRight(
+  SqlOutbox.enqueue([]),
+  SqlInbox.consume(() => Effect.void)
 )
 
 const at = Address.tcp("127.0.0.1", 8080)

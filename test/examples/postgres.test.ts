@@ -1,4 +1,4 @@
-// Runs the cluster example with only the packed package and its peer dependencies.
+// Runs the examples that need PostgreSQL with only the packed package and its peer dependencies.
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { available } from "../services/inbox/Postgres.ts"
 import { node, pack, type Packed } from "../scripts/Packed.ts"
@@ -33,4 +33,22 @@ it.skipIf(!available)(
     for (const [index, line] of expected.entries()) expect(lines[index]).toMatch(line)
   },
   180_000
+)
+
+it.skipIf(!available)(
+  "an order and its message are stored together, or neither",
+  async () => {
+    const { code, output } = await node(packed as Packed, [
+      "--import",
+      "tsx",
+      "examples/outbox/main.ts"
+    ])
+    expect({ code, output }).toEqual({
+      code: 0,
+      output:
+        "shop       2 messages wait for the warehouse\n" +
+        "warehouse  3 attempts, 2 shipments, and none of unicorns\n"
+    })
+  },
+  60_000
 )
