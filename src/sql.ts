@@ -5,7 +5,11 @@
  * @packageDocumentation
  */
 export * from "./inboxCore.ts"
-export { SqlInbox, type HandleInTransaction } from "./services/inbox/sql/SqlInbox.ts"
+export {
+  SqlInbox,
+  type HandleInTransaction,
+  type ReceiveMessages
+} from "./services/inbox/sql/SqlInbox.ts"
 export type { DialectName, LayerOptions, TableOptions } from "./services/inbox/sql/SqlDatabase.ts"
 export {
   SqlOutbox,

@@ -63,6 +63,7 @@ const databases = {
   }
 } as const
 
+/** The name of a database in @effect/sql. */
 export type DialectName = keyof typeof databases
 
 /** An open database of the application. */
