@@ -156,7 +156,7 @@ export class SqlOutbox extends Context.Tag("sealwire/services/inbox/sql/SqlOutbo
               Effect.scoped(
                 Effect.flatMap(
                   MessageClient.connect(dialOptions),
-                  (client): Effect.Effect<void, SendError<E>> => use(client)
+                  (client): Effect.Effect<void, NotTaken | ChannelError> => use(client)
                 )
               ),
             retry,
@@ -167,10 +167,15 @@ export class SqlOutbox extends Context.Tag("sealwire/services/inbox/sql/SqlOutbo
     )
 }
 
-type SendError<E> = ConnectFailed | HandshakeFailed | NotTaken | ChannelError | E
-
 /** Why a delivery ended. */
-export type DeliverError<E = never> = SendError<E> | Undelivered | OutboxFailed
+export type DeliverError<E = never> =
+  | ConnectFailed
+  | HandshakeFailed
+  | NotTaken
+  | ChannelError
+  | Undelivered
+  | OutboxFailed
+  | E
 
 const unlimited: Retry = {
   deadline: Number.POSITIVE_INFINITY,
