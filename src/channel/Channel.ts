@@ -95,6 +95,8 @@ export interface Channel {
    * two minutes.
    */
   readonly keepAlive: (isIdle: boolean) => void
+  /** Asks the peer for a sign of life, PING; false if there is none in 3 seconds. */
+  readonly probe: Effect.Effect<boolean>
   /** The same channel with callbacks, for a program that moves many bytes. */
   readonly flow: ChannelFlow
 }
@@ -341,6 +343,7 @@ const channelOf = (
       }),
     reset: Effect.sync(() => state.reset()),
     keepAlive: keepAlive.setIdle,
+    probe: Effect.async((resume) => keepAlive.probe((alive) => resume(Effect.succeed(alive)))),
     flow: state.flow
   }
   return {

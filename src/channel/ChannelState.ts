@@ -61,8 +61,8 @@ export class ChannelState {
   readonly #writing: Writing
   /** Undefined once called: it holds what the handshake needed. */
   #onReady: OnReady | undefined
-  /** A record has arrived. KeepAlive clears it. */
-  hasReceived = false
+  /** Number of records that have arrived. */
+  records = 0
   /** The code that `close` sends. */
   closeCode: CloseCode = CloseCode.Done
 
@@ -151,7 +151,7 @@ export class ChannelState {
 
   readonly #receive = ({ type, body }: ChannelRecord): void => {
     if (this.#closing.isEnded) return
-    this.hasReceived = true
+    this.records++
     const violation =
       this.#closing.wasOpen || type === RecordType.Ready
         ? ChannelState.#receivers[type](this, body)

@@ -27,6 +27,11 @@ export interface KeepAlive {
    * one.
    */
   readonly setIdle: (isIdle: boolean) => void
+  /**
+   * Sends PING and calls back with true when a record arrives, and with false after
+   * `limits.probeMillis`. True at once while this side may be the reason for the silence.
+   */
+  readonly probe: (done: (isAlive: boolean) => void) => void
 }
 
 /**
@@ -38,20 +43,20 @@ export const startKeepAlive = (state: ChannelState, timers: Timers): KeepAlive =
   let pace: (typeof paces)[keyof typeof paces] = paces.normal
   let misses = 0
   let stalled = 0
+  let seen = state.records
   const check = () => {
-    const { hasReceived } = state
+    const hasReceived = state.records !== seen
     misses = hasReceived || state.busy ? 0 : misses + 1
     stalled = state.blocked && !state.hasDrained ? stalled + 1 : 0
     state.hasDrained = false
     if (misses > pace.misses || stalled >= limits.stalledKeepalives) return state.timedOut()
     cancel = timers.schedule(pace.millis, check)
-    // Cleared before the PING: on a memory transport its PONG arrives before ping() returns.
-    state.hasReceived = false
+    // Before the PING: on a memory transport its PONG arrives before ping() returns.
+    seen = state.records
     // Also while this side does not read: the peer's PINGs wait unread, and ours show it that this
     // side is alive.
     if (!hasReceived || pace.alwaysPing) state.ping()
   }
-  state.hasReceived = false
   let cancel = timers.schedule(pace.millis, check)
   let stopped = false
   return {
@@ -65,7 +70,20 @@ export const startKeepAlive = (state: ChannelState, timers: Timers): KeepAlive =
       pace = isIdle ? paces.idle : paces.normal
       misses = 0
       cancel = timers.schedule(pace.millis, check)
-      state.hasReceived = false
+      seen = state.records
+    },
+    probe: (done) => {
+      if (stopped || state.busy || state.blocked) return done(!stopped)
+      const before = state.records
+      let left = limits.probeMillis
+      const look = () => {
+        if (state.records !== before) return done(true)
+        if (stopped || left <= 0) return done(false)
+        left -= limits.probeStepMillis
+        timers.schedule(limits.probeStepMillis, look)
+      }
+      state.ping()
+      look()
     }
   }
 }

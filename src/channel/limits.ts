@@ -67,6 +67,9 @@ export const limits = {
   /** The same for an idle channel of a pool. Here every check sends PING. */
   idleKeepalive: "5 seconds",
   idleKeepaliveMisses: 1,
+  /** Time in which a peer that is asked for a sign of life must answer, and between two looks. */
+  probeMillis: 3000,
+  probeStepMillis: 50,
   /**
    * Successive checks without any progress in sending, after which the peer counts as dead: 10
    * minutes.

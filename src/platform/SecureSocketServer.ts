@@ -92,7 +92,14 @@ export const make = ({
         const { publicKey, peerAddress: from } = channel
         const key = budgetKey({ peer: channel.peer, from })
         const options = { connections, peerConnections, peerMemory, peers }
-        place = budgets.enter(key, peerLimits(publicKey, options))
+        const most = peerLimits(publicKey, options)
+        const holder = { probe: channel.probe, reset: () => connection.flow.reset() }
+        place = budgets.enter(key, most, holder)
+        // It may have lost an earlier connection, which nobody has noticed.
+        if (place.state === "refused" && (yield* budgets.dropDead(key))) {
+          place.leave()
+          place = budgets.enter(key, most, holder)
+        }
         if (place.state === "ignored") return yield* connection.abort
         if (place.state === "refused") return yield* channel.setCloseReason("Refused")
         const session = yield* enterSession(channel, connection, peers)

@@ -55,6 +55,13 @@ export interface PeerPlace {
   readonly leave: () => void
 }
 
+/** The connection that holds a place. */
+export interface PlaceHolder {
+  /** Asks the peer for a sign of life; false if there is none. */
+  readonly probe: Effect.Effect<boolean>
+  readonly reset: () => void
+}
+
 /** The limits of one peer; read whenever they are needed, because rules may change. */
 export interface PeerLimits {
   readonly connections: () => number
@@ -98,6 +105,10 @@ interface Usage {
   entered: number
   refused: number
   memory: number
+  /** The connections that have entered; each is done when it has left. */
+  readonly holders: Map<PlaceHolder, Deferred.Deferred<void>>
+  /** True while `dropDead` runs. */
+  isProbing: boolean
   /** Sessions that wait for memory, oldest first. */
   readonly waiting: Set<Deferred.Deferred<void>>
 }
@@ -117,13 +128,38 @@ export class PeerBudgets {
     return { connections: usage?.entered ?? 0, memory: usage?.memory ?? 0 }
   }
 
+  /**
+   * Resets the connections of a peer that show no sign of life, and waits until they have left.
+   * Returns whether there were any: the peer may then have lost an earlier connection, and be trying
+   * again. A second call for a peer returns false while the first one runs.
+   */
+  dropDead(key: string): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const usage = this.#usages.get(key)
+      if (usage === undefined || usage.isProbing) return Effect.succeed(false)
+      usage.isProbing = true
+      const drop = ([holder, left]: readonly [PlaceHolder, Deferred.Deferred<void>]) =>
+        Effect.flatMap(holder.probe, (isAlive) => {
+          if (isAlive) return Effect.succeed(false)
+          holder.reset()
+          return Effect.as(Deferred.await(left), true)
+        })
+      return Effect.forEach([...usage.holders], drop, { concurrency: "unbounded" }).pipe(
+        Effect.map((dropped) => dropped.includes(true)),
+        Effect.ensuring(Effect.sync(() => (usage.isProbing = false)))
+      )
+    })
+  }
+
   /** Counts a connection of an authenticated peer, until `leave`. */
-  enter(key: string, peerLimits: PeerLimits): PeerPlace {
+  enter(key: string, peerLimits: PeerLimits, holder?: PlaceHolder): PeerPlace {
     const usage = this.#usages.get(key) ?? newUsage()
     this.#usages.set(key, usage)
     const state = stateOf(usage, peerLimits.connections())
     if (state === "entered") usage.entered++
     else usage.refused++
+    if (state === "entered" && holder !== undefined)
+      usage.holders.set(holder, Deferred.unsafeMake(FiberId.none))
     let reserved = 0
     let hasLeft = false
     const release = (bytes: number) => {
@@ -168,6 +204,11 @@ export class PeerBudgets {
         if (hasLeft) return
         hasLeft = true
         release(reserved)
+        const left = holder && usage.holders.get(holder)
+        if (holder !== undefined && left !== undefined) {
+          usage.holders.delete(holder)
+          Deferred.unsafeDone(left, Effect.void)
+        }
         if (state === "entered") usage.entered--
         else usage.refused--
         if (usage.entered + usage.refused === 0) this.#usages.delete(key)
@@ -176,7 +217,14 @@ export class PeerBudgets {
   }
 }
 
-const newUsage = (): Usage => ({ entered: 0, refused: 0, memory: 0, waiting: new Set() })
+const newUsage = (): Usage => ({
+  entered: 0,
+  refused: 0,
+  memory: 0,
+  holders: new Map(),
+  isProbing: false,
+  waiting: new Set()
+})
 
 const stateOf = ({ entered, refused }: Usage, connections: number): PeerPlace["state"] => {
   if (entered < connections) return "entered"

@@ -254,10 +254,21 @@ const acceptanceOf = <E extends SessionFailure, R>(
       metrics.handshake.observe((performance.now() - acceptedAt) / 1000)
       const { peer, peerAddress: from, publicKey } = channel
       const most = peerLimits(publicKey, limitOptions)
-      place = budgets.enter(budgetKey({ peer, from }), most)
-      return place.state === "entered"
-        ? ServerSession.run(channel, connection, session, place.memory)
-        : refuseChannel(channel, connection, session.report, most, place)
+      const key = budgetKey({ peer, from })
+      const holder = { probe: channel.probe, reset: () => connection.flow.reset() }
+      const enter = () => (place = budgets.enter(key, most, holder))
+      const use = (entered: PeerPlace) =>
+        entered.state === "entered"
+          ? ServerSession.run(channel, connection, session, entered.memory)
+          : refuseChannel(channel, connection, session.report, most, entered)
+      const first = enter()
+      if (first.state !== "refused") return use(first)
+      // It may have lost an earlier connection, which nobody has noticed.
+      return Effect.flatMap(budgets.dropDead(key), (hasDropped) => {
+        if (!hasDropped) return use(first)
+        first.leave()
+        return use(enter())
+      })
     },
     // Closing waits for the peer, whose connection counts until then.
     closed: () => place?.leave(),

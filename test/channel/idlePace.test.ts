@@ -18,7 +18,7 @@ const rig = () => {
     }
   } as unknown as Timers
   const state = {
-    hasReceived: false,
+    records: 0,
     hasDrained: false,
     busy: false,
     blocked: false,
@@ -30,7 +30,7 @@ const rig = () => {
   const advance = (millis: number, isAlive: boolean) => {
     for (const until = now + millis; now < until;) {
       now += 1000
-      if (isAlive) state.hasReceived = true
+      if (isAlive) state.records++
       const due = pending.filter(({ at }) => at <= now)
       pending = pending.filter(({ at }) => at > now)
       for (const { run } of due) run()

@@ -1,15 +1,20 @@
 // A server with several services: the client names one, and the rules of the peer allow or refuse it.
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
+import * as TestClock from "effect/TestClock"
 import { describe, expect } from "vitest"
 import * as Channel from "../../src/channel/Channel.ts"
+import { RecordType } from "../../src/channel/ChannelRecord.ts"
+import { Outbound } from "../../src/channel/Outbound.ts"
+import { none as noPadding } from "../../src/channel/Padding.ts"
 import { PeerList } from "../../src/peers/PeerList.ts"
 import { rulesOf, type RuleValues } from "../peers/rulesOf.ts"
 import { dial } from "../../src/services/Dial.ts"
 import { PeerSessions } from "../../src/services/PeerSessions.ts"
 import * as Server from "../../src/services/Server.ts"
-import { opening, parseOpening, type Service } from "../../src/services/Service.ts"
+import { application, opening, parseOpening, type Service } from "../../src/services/Service.ts"
 import type { Address } from "../../src/transports/Address.ts"
 import { Transport } from "../../src/transports/index.ts"
 import { dialKeys, serverKeys, suiteOf } from "../channel/rig.ts"
@@ -158,6 +163,41 @@ describe("connections of one peer", () => {
         "a free place",
         Effect.retry(open(address), { schedule: Schedule.spaced("20 millis") })
       )
+    }).pipe(memory)
+  )
+
+  /** A client that is authenticated, then answers nothing: its connection was lost unnoticed. */
+  const openAndVanish = (address: Address) =>
+    Effect.gen(function* () {
+      const connection = yield* (yield* Transport).connect(address)
+      const keys = { ...dialKeys(suiteOf("IK")), application }
+      const { send } = yield* Channel.initiate(connection, keys)
+      connection.flow.start({ bytes: () => {}, drained: () => {}, end: () => {}, lost: () => {} })
+      const out = new Outbound(send, noPadding, (bytes) => connection.flow.write(bytes))
+      out.record(RecordType.Ready, Buffer.from("waiting"))
+      out.flush()
+    })
+
+  it.scoped("do not lock out the peer that has lost its only one", () =>
+    Effect.gen(function* () {
+      const { address, events } = yield* serving({ connections: 1 })
+      yield* openAndVanish(address)
+      yield* waitUntil("the session", () => events.length === 2)
+      const next = yield* Effect.fork(open(address))
+      for (let step = 0; step < 100; step++) yield* TestClock.adjust("50 millis")
+      yield* withTimeout("the next session", Fiber.join(next))
+      expect(events.map(({ _tag }) => _tag)).toEqual([
+        "Listening",
+        "SessionStarted",
+        "SessionEnded",
+        "SessionStarted"
+      ])
+      // The session that answers keeps its place.
+      const third = yield* Effect.fork(Effect.flip(open(address)))
+      for (let step = 0; step < 100; step++) yield* TestClock.adjust("50 millis")
+      expect(yield* withTimeout("a refusal", Fiber.join(third))).toMatchObject({
+        _tag: "ChannelRefused"
+      })
     }).pipe(memory)
   )
 
