@@ -1,6 +1,7 @@
 // The standard streams of the command: those of the process, or those of a caller of `run`.
 import type { Readable, Writable } from "node:stream"
 import * as Context from "effect/Context"
+import { standardError, standardInput, standardOutput } from "../transports/standardStreams.ts"
 
 export interface StandardStreams {
   /** Node starts to read standard input when a program first reads this property. */
@@ -14,13 +15,13 @@ export interface StandardStreams {
 /** The standard streams of this process. */
 export const processStreams: StandardStreams = {
   get stdin() {
-    return process.stdin
+    return standardInput()
   },
   get stdout() {
-    return process.stdout
+    return standardOutput()
   },
   get stderr() {
-    return process.stderr
+    return standardError()
   },
   descriptors: { stdin: 0, stdout: 1 }
 }

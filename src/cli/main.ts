@@ -19,7 +19,7 @@ export const main = (): void => {
   })
 
   // A server continues when the reader of its log exits (`2>&1 | head`).
-  process.stderr.on("error", () => {})
+  processStreams.stderr.on("error", () => {})
 
   // The first signal drains; the second exits at once.
   for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const satisfies Array<EndingSignal>)
@@ -28,7 +28,7 @@ export const main = (): void => {
       if (interruption.signal.aborted) return endBy(signal)
       setTimeout(
         () =>
-          process.stderr.write(
+          processStreams.stderr.write(
             "sealwire: finishing work in flight; signal again to exit at once\n"
           ),
         500
@@ -43,7 +43,7 @@ export const main = (): void => {
         ? endBy(reason as EndingSignal)
         : process.exit(code)
     // Flush stdout to a slow reader first. After a signal the wait for a stalled reader is limited.
-    process.stdout.write("", end)
+    processStreams.stdout.write("", end)
     if (aborted) setTimeout(end, flushMillis)
   })
 }

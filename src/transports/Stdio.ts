@@ -2,6 +2,7 @@
 import { fstatSync } from "node:fs"
 import net from "node:net"
 import type { Flow, FlowListener } from "./Connection.ts"
+import { standardInput, standardOutput } from "./standardStreams.ts"
 
 /**
  * Returns true when stdin and stdout are the same socket, as inetd or a systemd unit with
@@ -16,16 +17,25 @@ export const isOneSocket = (): boolean => {
   }
 }
 
-/** The socket at descriptor 0. Call it before anything touches process.stdin. */
-export const socket = (): net.Socket =>
-  new net.Socket({ fd: 0, allowHalfOpen: true, readable: true, writable: true }).pause()
+/**
+ * The socket at descriptor 0; undefined for a datagram socket. Call it before anything touches
+ * process.stdin.
+ */
+export const socket = (): net.Socket | undefined => {
+  try {
+    return new net.Socket({ fd: 0, allowHalfOpen: true, readable: true, writable: true }).pause()
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * A flow over stdin and stdout. Pipes have no reset: the reader of stdout sees an end, and only the
- * exit code shows that the stream was incomplete.
+ * exit code shows that the stream was incomplete. `onInputError` gets the code of a failed read,
+ * which is no loss of a connection.
  */
-export const flow = (): Flow => {
-  const { stdin, stdout } = process
+export const flow = (onInputError: (code: string) => void): Flow => {
+  const [stdin, stdout] = [standardInput(), standardOutput()]
   let listener: FlowListener | undefined
   let isLost = false
   const lost = (code: string) => {
@@ -36,7 +46,10 @@ export const flow = (): Flow => {
   stdin.pause()
   stdin.on("data", (chunk: Uint8Array) => listener?.bytes(chunk))
   stdin.on("end", () => listener?.end())
-  stdin.on("error", (error: NodeJS.ErrnoException) => lost(error.code ?? "UNKNOWN"))
+  stdin.on("error", ({ code = "UNKNOWN" }: NodeJS.ErrnoException) => {
+    onInputError(code)
+    lost(code)
+  })
   stdout.on("drain", () => listener?.drained())
   stdout.on("error", (error: NodeJS.ErrnoException) => lost(error.code ?? "UNKNOWN"))
   return {

@@ -1,6 +1,7 @@
 // A command that a test has started, in a process of its own or in that of the test, with the output
 // that it has written so far. Every wait has a time limit.
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process"
+import { openSync } from "node:fs"
 import { signalCodes } from "../../src/cli/output/ExitCode.ts"
 
 /** The default time limit in milliseconds, long enough for a busy machine. */
@@ -129,6 +130,9 @@ export interface ProcessOptions {
   readonly uid: number | undefined
 }
 
+/** /dev/null as a shell opens it; with "ignore" Node opens it as it does a closed descriptor. */
+const noInput = openSync("/dev/null", "r")
+
 /** The exit code; after a signal the number that a shell shows, or the name if it is SIGKILL. */
 const statusOf = (code: number | null, signal: NodeJS.Signals | null): number | string =>
   code ?? signalCodes[signal as keyof typeof signalCodes] ?? signal ?? "unknown"
@@ -145,7 +149,7 @@ export class RunningProcess extends Running {
     this.#child = spawn(program, args, {
       cwd,
       env,
-      stdio: stdio ?? [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      stdio: stdio ?? [stdin === undefined ? noInput : "pipe", "pipe", "pipe"],
       ...(uid === undefined ? {} : { uid, gid: uid })
     })
     const { stdout, stderr, stdin: input } = this.#child

@@ -27,8 +27,8 @@ import { optionError } from "../arguments/options.ts"
 import type * as Control from "./Control.ts"
 import * as ReadyParts from "./ReadyParts.ts"
 import * as ServerFlags from "./ServerFlags.ts"
-import { OutputFailed } from "../output/Report.ts"
-import * as standardOutput from "../output/standardOutput.ts"
+import { readFailed, readable } from "../input/standardInput.ts"
+import { Report } from "../output/Report.ts"
 import { connectionRefusals, type RefusedConnection } from "../output/refusals.ts"
 import { Event } from "../output/events/index.ts"
 
@@ -65,19 +65,23 @@ const targetHint = "the server has no target, or several: choose one with --targ
  */
 export const forwardStdio = (flags: Flags, emit: Emit, idle?: Duration.Duration) =>
   Effect.gen(function* () {
+    const { needsOutput } = yield* Report
     // This must be first: any other access to standard input would start to read it.
-    const inherited = Stdio.isOneSocket()
-      ? yield* Net.fromSocket(Stdio.socket(), "standard input")
-      : undefined
-    // If standard output was closed at start-up, the target's bytes would be lost without an error.
-    if (inherited === undefined && !(yield* standardOutput.isOpen))
-      return yield* new OutputFailed({ code: "EBADF" })
+    const socket = Stdio.isOneSocket() ? Stdio.socket() : undefined
+    const inherited = socket && (yield* Net.fromSocket(socket, "standard input"))
+    if (inherited === undefined) {
+      yield* readable
+      // If standard output was closed at start-up, the target's bytes would be lost without an error.
+      yield* needsOutput
+    }
     const open = yield* channelsWith(flags, emit)
     const forwardOver = (channel: Channel) =>
       Effect.suspend(() => {
-        const plain = { peer: "standard input", flow: inherited?.flow ?? Stdio.flow() }
+        const flow = inherited?.flow ?? Stdio.flow((code) => (inputError = code))
+        const plain = { peer: "standard input", flow }
         return forward(plain, channel, {}, { idle, untilPeerEnds: inherited === undefined })
       })
+    let inputError: string | undefined
     let failure: ForwardError | undefined
     yield* open(Opening.once(flags.target), (channel) =>
       Effect.zipRight(
@@ -89,6 +93,7 @@ export const forwardStdio = (flags: Flags, emit: Emit, idle?: Duration.Duration)
         })
       )
     )
+    if (inputError !== undefined) return yield* readFailed({ code: inputError })
     if (failure !== undefined) return yield* Effect.fail(failure)
     return undefined
   })

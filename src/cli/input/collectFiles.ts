@@ -30,7 +30,7 @@ import {
   type DiskFailed,
   type TransferStopped
 } from "../../services/transfer/TransferErrors.ts"
-import { Streams } from "../Streams.ts"
+import * as standardInput from "./standardInput.ts"
 import { OptionsConflict } from "../arguments/options.ts"
 
 export interface CollectedFiles {
@@ -50,7 +50,7 @@ export const collectFiles = (
   links: LinkPolicy
 ): Effect.Effect<
   CollectedFiles,
-  SourceRefused | OptionsConflict | DiskFailed | TransferStopped,
+  SourceRefused | OptionsConflict | DiskFailed | TransferStopped | standardInput.InputFailed,
   Scope.Scope
 > =>
   Effect.gen(function* () {
@@ -89,7 +89,11 @@ const checkArguments = (
 const sentPaths = (
   paths: ReadonlyArray<string>,
   as: string | undefined
-): Effect.Effect<ReadonlyArray<PushedPath>, SourceRefused | DiskFailed, Scope.Scope> =>
+): Effect.Effect<
+  ReadonlyArray<PushedPath>,
+  SourceRefused | DiskFailed | standardInput.InputFailed,
+  Scope.Scope
+> =>
   Effect.gen(function* () {
     const pushed: Array<PushedPath> = []
     for (const given of paths) {
@@ -141,18 +145,19 @@ const omissionClauses: OmissionClauses = {
  * Copies standard input to a temporary file of this user, removed with the scope: the manifest
  * states the size before the first byte is sent.
  */
-const bufferedInput: Effect.Effect<string, DiskFailed, Scope.Scope> = Effect.gen(function* () {
-  const { stdin } = yield* Streams
-  if (stdin.isTTY === true) yield* Effect.logInfo("reading standard input; Ctrl-D ends it")
-  const failed = diskFailed(`standard input, buffered in ${tmpdir()} (TMPDIR)`)
-  const folder = yield* Effect.acquireRelease(
-    Effect.try({ try: () => mkdtempSync(path.join(tmpdir(), "sealwire-")), catch: failed }),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
-  )
-  const file = path.join(folder, "input")
-  yield* Effect.tryPromise({
-    try: () => pipeline(stdin, createWriteStream(file, { mode: 0o600 })),
-    catch: failed
+const bufferedInput: Effect.Effect<string, DiskFailed | standardInput.InputFailed, Scope.Scope> =
+  Effect.gen(function* () {
+    const stdin = yield* standardInput.readable
+    if (stdin.isTTY === true) yield* Effect.logInfo("reading standard input; Ctrl-D ends it")
+    const failed = diskFailed(`standard input, buffered in ${tmpdir()} (TMPDIR)`)
+    const folder = yield* Effect.acquireRelease(
+      Effect.try({ try: () => mkdtempSync(path.join(tmpdir(), "sealwire-")), catch: failed }),
+      (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
+    )
+    const file = path.join(folder, "input")
+    yield* Effect.tryPromise({
+      try: () => pipeline(stdin, createWriteStream(file, { mode: 0o600 })),
+      catch: (cause) => (cause === stdin.errored ? standardInput.readFailed(cause) : failed(cause))
+    })
+    return file
   })
-  return file
-})

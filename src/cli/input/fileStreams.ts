@@ -15,6 +15,7 @@ import * as Output from "../../files/Output.ts"
 import { ByteCounter } from "../../files/Payload.ts"
 import { fileProgress } from "../output/events/fileEvents.ts"
 import * as shared from "../arguments/options.ts"
+import { readable, type InputFailed } from "./standardInput.ts"
 import { Streams } from "../Streams.ts"
 import { Report } from "../output/Report.ts"
 
@@ -56,9 +57,9 @@ const isStandard = (name: Option.Option<string>): boolean =>
 
 export const openInput = ({
   file
-}: Flags): Effect.Effect<Input.Input, FileUnreadable, Scope.Scope> =>
+}: Flags): Effect.Effect<Input.Input, FileUnreadable | InputFailed, Scope.Scope> =>
   isStandard(file)
-    ? Effect.flatMap(Streams, ({ stdin }) =>
+    ? Effect.flatMap(readable, (stdin) =>
         Effect.zipRight(
           stdin.isTTY === true
             ? Effect.logInfo(

@@ -1,8 +1,8 @@
-import { fstatSync, type Stats } from "node:fs"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Streams } from "../Streams.ts"
+import { inputProblem, isClosed, statsOf } from "../../transports/standardStreams.ts"
+import { Streams, type StandardStreams } from "../Streams.ts"
 import { LineSplitter } from "./LineSplitter.ts"
 
 /** Standard input cannot be read, or is longer than a message may be. */
@@ -10,6 +10,12 @@ export class InputFailed extends Data.TaggedError("InputFailed")<{ readonly deta
   override get message(): string {
     return `standard input: ${this.detail}`
   }
+}
+
+/** Returns the error for one of reading. */
+export const readFailed = (cause: unknown): InputFailed => {
+  const { code = String(cause) } = cause as NodeJS.ErrnoException
+  return new InputFailed({ detail: `cannot be read (${code})` })
 }
 
 /** The time without input after which a notice says what the command waits for. */
@@ -33,7 +39,12 @@ export const readMessages = (
       return yield* Effect.forEach(args, (text) =>
         text === "-" ? readAll(maxBytes) : Effect.succeed(Buffer.from(text))
       )
-    if (!(yield* isPiped)) return fallback
+    if (!(yield* isPiped)) {
+      // A terminal and /dev/null ask for the default message; a closed descriptor is a mistake.
+      const { descriptors } = yield* Streams
+      if (fallback.length > 0 && isClosed(descriptors.stdin)) yield* readable
+      return fallback
+    }
     const text = yield* readAll(maxBytes)
     if (text.length > 0) return [text]
     // A program that has found nothing did not ask for the default message.
@@ -41,28 +52,23 @@ export const readMessages = (
     return []
   })
 
-/** True if standard input is a pipe, a file or a socket; false for a terminal and /dev/null. */
+/**
+ * True if standard input is a pipe, a file, a socket or a device with content; false for a terminal
+ * and /dev/null.
+ */
 export const isPiped: Effect.Effect<boolean> = Effect.map(Streams, ({ descriptors }) => {
   const stats = statsOf(descriptors.stdin)
-  return (
-    stats !== undefined &&
-    (stats.isFIFO() || stats.isFile() || stats.isSocket() || stats.isDirectory())
-  )
+  return stats !== undefined && !stats.isCharacterDevice()
 })
 
-const isDirectory: Effect.Effect<boolean> = Effect.map(
+/** Returns standard input; fails if nothing can be read from it. Every command that reads it asks. */
+export const readable: Effect.Effect<StandardStreams["stdin"], InputFailed> = Effect.flatMap(
   Streams,
-  ({ descriptors }) => statsOf(descriptors.stdin)?.isDirectory() === true
-)
-
-/** The stats of the descriptor; undefined if it is not open. */
-const statsOf = (descriptor: number): Stats | undefined => {
-  try {
-    return fstatSync(descriptor)
-  } catch {
-    return undefined
+  ({ stdin, descriptors }) => {
+    const detail = inputProblem(stdin, descriptors.stdin)
+    return detail === undefined ? Effect.succeed(stdin) : new InputFailed({ detail })
   }
-}
+)
 
 /** The next lines, at least one; undefined at the end of input. */
 export type Lines = Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFailed>
@@ -73,8 +79,7 @@ export type Lines = Effect.Effect<ReadonlyArray<Uint8Array> | undefined, InputFa
  */
 export const readLines = (maxBytes: number): Effect.Effect<Lines, InputFailed> =>
   Effect.gen(function* () {
-    if (yield* isDirectory) return yield* new InputFailed({ detail: "is a directory; name a file" })
-    const { stdin } = yield* Streams
+    const stdin = yield* readable
     if (stdin.isTTY === true) yield* Effect.logInfo("each line is a message; press Ctrl-D to end")
     const chunks = (stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
     const splitter = new LineSplitter(maxBytes)
@@ -86,8 +91,7 @@ export const readLines = (maxBytes: number): Effect.Effect<Lines, InputFailed> =
         if (ended) return undefined
         const { done, value } = yield* Effect.tryPromise({
           try: () => chunks.next(),
-          catch: (cause) =>
-            new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
+          catch: readFailed
         })
         ended = done === true
         const lines = ended ? splitter.end() : splitter.push(value)
@@ -99,8 +103,7 @@ export const readLines = (maxBytes: number): Effect.Effect<Lines, InputFailed> =
 /** Reads standard input to its end, at most `maxBytes`. */
 export const readAll = (maxBytes: number): Effect.Effect<Uint8Array, InputFailed> =>
   Effect.gen(function* () {
-    if (yield* isDirectory) return yield* new InputFailed({ detail: "is a directory; name a file" })
-    const { stdin } = yield* Streams
+    const stdin = yield* readable
     const notice = yield* Effect.fork(
       Effect.delay(
         Effect.logInfo("waiting for the message on standard input (or give it as an argument)"),
@@ -121,10 +124,7 @@ export const readAll = (maxBytes: number): Effect.Effect<Uint8Array, InputFailed
             })
         }
       },
-      catch: (cause) =>
-        cause instanceof InputFailed
-          ? cause
-          : new InputFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
+      catch: (cause) => (cause instanceof InputFailed ? cause : readFailed(cause))
     })
     yield* Fiber.interrupt(notice)
     return Buffer.concat(chunks)
