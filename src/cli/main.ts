@@ -1,4 +1,5 @@
 // The executable: runs one command with the streams of this process, its signals and its exit.
+import * as cancellableLookup from "./cancellableLookup.ts"
 import { signalCodes } from "./output/ExitCode.ts"
 import { processArguments } from "./input/processText.ts"
 import { run, type EndingSignal } from "./run.ts"
@@ -11,6 +12,7 @@ const flushMillis = 2_000
 
 /** Runs the command of this process and exits. */
 export const main = (): void => {
+  cancellableLookup.install()
   const interruption = new AbortController()
   const args = process.argv.slice(2)
   const running = run(args, process.env, processStreams, {

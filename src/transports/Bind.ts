@@ -180,11 +180,12 @@ const probe = (path: string): Effect.Effect<string> =>
     socket.once("timeout", () => done("alive"))
   })
 
-const listenHints: Readonly<Record<string, string>> = {
+export const listenHints: Readonly<Record<string, string>> = {
   EACCES:
     "permission denied; ports below 1024 need root, and a socket needs a folder that this user may write to",
   EADDRNOTAVAIL: "the address is not assigned to this machine",
-  ENOTFOUND: "could not resolve the host name",
+  ENOTFOUND: "could not resolve the host name; check its spelling and the DNS",
+  EAI_AGAIN: "no name server answers; use an IP address, or check the network and /etc/resolv.conf",
   ENOENT: "its folder does not exist",
   EINVAL: "not usable as a socket: the path is too long, or the descriptor does not listen",
   EBADF: "no such descriptor is open",

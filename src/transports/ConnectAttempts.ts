@@ -9,6 +9,9 @@ import { limits } from "./limits.ts"
 /** The code of a name that leads to another machine, with `loopbackOnly`. */
 export const elsewhere = "ELSEWHERE"
 
+/** The code of getaddrinfo when no name server answers. */
+export const nameServerSilent = "EAI_AGAIN"
+
 /** Opens a socket to one address, which is not connected yet. */
 type Open = (host: string) => net.Socket
 
@@ -19,6 +22,8 @@ export interface AttemptOptions {
   /** Fails unless every address of the name is one of this machine. */
   readonly loopbackOnly: boolean
   readonly open: Open
+  /** Called when the addresses of the host are known. */
+  readonly onResolved: () => void
 }
 
 /**
@@ -26,10 +31,13 @@ export interface AttemptOptions {
  * Returns a function that ends all attempts and destroys every socket, also the first.
  */
 export const connectToName = (
-  { host, loopbackOnly, open }: AttemptOptions,
+  { host, loopbackOnly, open, onResolved }: AttemptOptions,
   done: Done
 ): (() => void) => {
-  if (net.isIP(host) !== 0) return connectToFirst([host], open, done)
+  if (net.isIP(host) !== 0) {
+    onResolved()
+    return connectToFirst([host], open, done)
+  }
   let isCancelled = false
   let cancel = (): void => {
     isCancelled = true
@@ -39,6 +47,7 @@ export const connectToName = (
   dns.lookup(host, { all: true }, (error, found) => {
     if (isCancelled) return
     if (error !== null) return done(error)
+    onResolved()
     if (loopbackOnly && !found.every(({ address }) => isLoopbackHost(address)))
       return done(Object.assign(new Error("not a loopback address"), { code: elsewhere }))
     cancel = connectToFirst(inOrder(found), open, done)

@@ -8,7 +8,13 @@ import { acceptor, type Handler, type ListenOptions } from "./Acceptor.ts"
 import { format, parseUnix, tcp, unix, type Address } from "./Address.ts"
 import { bind, buffering, close, identityOf } from "./Bind.ts"
 import { fromWire, type Connection, type Wire } from "./Connection.ts"
-import { connectToName, connectToSocket, elsewhere } from "./ConnectAttempts.ts"
+import {
+  connectToName,
+  connectToSocket,
+  elsewhere,
+  nameServerSilent,
+  type AttemptOptions
+} from "./ConnectAttempts.ts"
 import { asyncAtMost } from "./Deadline.ts"
 import { limits } from "./limits.ts"
 import * as SharedReads from "./SharedReads.ts"
@@ -45,14 +51,16 @@ const connectWith = (
       if (address._tag === "Unix" && Either.isLeft(parseUnix(address.path)))
         return yield* connectFailed(address, "ENAMETOOLONG")
       let cancel = () => {}
+      // A Unix socket has no network in which a connection could get lost.
+      let timeoutCode = address._tag === "Unix" ? queueFull : nameServerSilent
+      const onResolved = () => (timeoutCode = "ETIMEDOUT")
       const socket = yield* Effect.onError(
         restore(
           asyncAtMost<net.Socket, ConnectFailed>(
             limits.connectDeadline,
-            // A Unix socket has no network in which a connection could get lost.
-            () => connectFailed(address, address._tag === "Unix" ? queueFull : "ETIMEDOUT"),
+            () => connectFailed(address, timeoutCode),
             (resume) => {
-              cancel = attempt(address, options, sharesReads, (result) =>
+              cancel = attempt(address, { ...options, onResolved }, sharesReads, (result) =>
                 resume(
                   result instanceof net.Socket
                     ? Effect.succeed(result)
@@ -125,7 +133,7 @@ const socketOptions = { allowHalfOpen: true, ...buffering }
 /** Connects; calls `done` once, and returns a function that destroys what is open. */
 const attempt = (
   address: Connectable,
-  { loopbackOnly = false }: ConnectOptions,
+  { loopbackOnly = false, onResolved }: ConnectOptions & Pick<AttemptOptions, "onResolved">,
   sharesReads: boolean,
   done: (result: net.Socket | NodeJS.ErrnoException) => void
 ): (() => void) => {
@@ -139,6 +147,7 @@ const attempt = (
         {
           host: address.host,
           loopbackOnly,
+          onResolved,
           open: (host) =>
             net
               .connect({
@@ -265,7 +274,7 @@ const failures: Readonly<Record<string, ConnectFailure>> = {
   ENETUNREACH: "unreachable",
   EADDRNOTAVAIL: "unreachable",
   ENOTFOUND: "no such name",
-  EAI_AGAIN: "no such name",
+  [nameServerSilent]: "no name server",
   ENOENT: "no such socket",
   ENOTSOCK: "no such socket",
   ENAMETOOLONG: "no possible socket",

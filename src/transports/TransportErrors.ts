@@ -24,6 +24,7 @@ export type ConnectFailure =
   | "timeout"
   | "unreachable"
   | "no such name"
+  | "no name server"
   | "no such socket"
   | "no possible socket"
   | "queue full"
@@ -53,6 +54,7 @@ const connectSentences: Readonly<Record<ConnectFailure, string>> = {
   timeout: "connection timed out; is the host up, and does a firewall block the port?",
   unreachable: "no route to host; check the address and the network",
   "no such name": "could not resolve the host name; check its spelling and the DNS",
+  "no name server": "no name server answers; check the network and /etc/resolv.conf",
   "no such socket": "no socket at that path; is the server running?",
   "no possible socket":
     "no socket can have this path; use a shorter one, or one relative to the working directory",

@@ -917,12 +917,13 @@ describe("12 the file of a Unix socket", () => {
 })
 
 describe("13 names", () => {
-  it.scopedLive('that do not resolve fail with "no such name"', () =>
+  it.scopedLive("that do not resolve fail with a reason of their own", () =>
     Effect.gen(function* () {
       const failed = yield* Effect.flip(Net.connect(tcp("nonexistent.invalid", 1)))
       expect(failed).toMatchObject({
         _tag: "ConnectFailed",
-        reason: "no such name",
+        // The second one on a machine without a name server.
+        reason: expect.stringMatching(/^no (such name|name server)$/),
         address: "nonexistent.invalid:1"
       })
     })

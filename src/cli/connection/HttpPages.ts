@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Address } from "../../transports/Address.ts"
 import * as Addresses from "../../transports/Address.ts"
+import { listenHints } from "../../transports/Bind.ts"
 import { ListenFailed, PortInUse } from "../../transports/TransportErrors.ts"
 import type { NotReady } from "../../services/Readiness.ts"
 import { formatMetrics, type Snapshot } from "../output/Status.ts"
@@ -90,7 +91,7 @@ export const serve = (
           resume(
             code === "EADDRINUSE"
               ? new PortInUse({ address: at })
-              : new ListenFailed({ address: at, detail: code })
+              : new ListenFailed({ address: at, detail: listenHints[code] ?? code })
           )
         })
         server.listen({ host: address.host, port: address.port }, () =>

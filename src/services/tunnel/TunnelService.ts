@@ -190,5 +190,6 @@ const failures: ReadonlyMap<ConnectFailure, FailureReason> = new Map([
   ["timeout", "timeout"],
   ["unreachable", "unreachable"],
   ["no such name", "unreachable"],
+  ["no name server", "unreachable"],
   ["elsewhere", "unreachable"]
 ])
