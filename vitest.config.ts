@@ -2,8 +2,8 @@ import { accessSync, constants, readFileSync, statfsSync } from "node:fs"
 import { defineConfig } from "vitest/config"
 
 const asked = process.argv.find((arg) => arg.startsWith("--maxWorkers="))
-// Many tests wait: on two cores vitest would take one worker.
-const workers = asked === undefined ? 4 : Number(asked.split("=")[1])
+// Half of the time of a test file is waiting: six keep two cores busy, and vitest would take one.
+const workers = asked === undefined ? 6 : Number(asked.split("=")[1])
 
 /**
  * Returns the folder in memory of Linux, if it has room and programs can run there. Otherwise, or if
