@@ -245,7 +245,11 @@ const listenTo = <R>(
       })
     // Finalizers run in reverse order: connections drain, then the server stops, which would wait
     // for them for ever.
-    const running = server.run(serve)
+    const running = Effect.catchAllCause(server.run(serve), (cause) =>
+      Cause.isInterruptedOnly(cause)
+        ? Effect.void
+        : Effect.logError("the socket server failed", cause)
+    )
     yield* Effect.forkScoped(running)
     const { accept, halfOpen } = yield* acceptor(handler, options)
     yield* Deferred.succeed(ready, { accept, halfOpen })

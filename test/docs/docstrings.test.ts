@@ -14,7 +14,7 @@ const files: Readonly<Record<string, number>> = {
   "src/services/messages/MessageClient.ts": 2,
   "src/services/messages/MessageService.ts": 3,
   "src/services/messages/SchemaClient.ts": 1,
-  "src/services/transfer/FileClient.ts": 2,
+  "src/services/transfer/FileClient.ts": 3,
   "src/transports/Connection.ts": 1
 }
 

@@ -1,8 +1,11 @@
 // Sends files to a server: walks, connects, resumes and retries. TRANSFER.md.
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs"
+import { tmpdir } from "node:os"
 import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Mailbox from "effect/Mailbox"
 import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { shown } from "../../bytes/excerpt.ts"
 import type { HandshakeFailed } from "../../channel/ChannelErrors.ts"
@@ -21,6 +24,7 @@ import { name as service } from "./rules.ts"
 import { SafePath } from "./SafePath.ts"
 import type { SourceEntry } from "./SourceFile.ts"
 import {
+  diskFailed,
   SourceRefused,
   type DiskFailed,
   type TransferBusy,
@@ -155,6 +159,50 @@ export const pushStream = <E extends Failure = never, R = never>(
       return Mailbox.toStream(reports)
     })
   )
+
+/** What a sink sends its bytes as. */
+export interface SinkOptions<E = never, R = never> extends Omit<PushOptions<E, R>, "from"> {
+  /** The name of the file at the server. */
+  readonly as: string
+}
+
+/**
+ * Sends the bytes of a stream as one file, and completes when it is durable on the server. They are
+ * collected in a temporary file of this user first, because its size is sent before it; nothing is
+ * sent of a stream that fails.
+ *
+ * @example
+ * const dump = Stream.make(Buffer.from("CREATE TABLE orders"))
+ * yield* Stream.run(dump, FileClient.toSink({ as: "shop.sql", to: { address, keys } }))
+ */
+export const toSink = <E extends Failure = never, R = never>({
+  as,
+  ...options
+}: SinkOptions<E, R>): Sink.Sink<PushSummary, Uint8Array, never, PushError | E, R | Transport> =>
+  Sink.unwrapScoped<PushSummary, Uint8Array, never, PushError | E, R | Transport | Scope.Scope>(
+    Effect.gen(function* () {
+      if (typeof SafePath.root.child(as) === "string")
+        return yield* new SourceRefused({ path: as, detail: "is no name for a file" })
+      const failed = diskFailed(`a file in ${tmpdir()} (TMPDIR)`)
+      const folder = yield* Effect.acquireRelease(
+        Effect.try({ try: () => mkdtempSync(path.join(tmpdir(), "sealwire-")), catch: failed }),
+        (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
+      )
+      const file = path.join(folder, as)
+      const fd = yield* Effect.acquireRelease(
+        Effect.try({ try: () => openSync(file, "wx", 0o600), catch: failed }),
+        (opened) => Effect.sync(() => closeSync(opened))
+      )
+      const collecting = Sink.forEach((bytes: Uint8Array) =>
+        Effect.try({ try: () => writeAll(fd, bytes), catch: failed })
+      )
+      return Sink.zipRight(collecting, Sink.fromEffect(push({ ...options, from: file })))
+    })
+  ) as Sink.Sink<PushSummary, Uint8Array, never, PushError | E, R | Transport>
+
+const writeAll = (fd: number, bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
+}
 
 /** Two sources would have one name at the server. */
 const sameName = (file: string, other: string): SourceRefused =>

@@ -1,5 +1,12 @@
 // FileClient.push: one call that walks, connects, resumes and retries, and its progress.
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import path from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
@@ -166,6 +173,44 @@ describe("FileClient.push", () => {
       expect(
         yield* Effect.flip(FileClient.push({ from, to: to(tcp("127.0.0.1", 1)) }))
       ).toMatchObject({ _tag: "ConnectFailed" })
+    }).pipe(over())
+  )
+
+  it.scopedLive("is a Sink of bytes, which are one file at the server", () =>
+    Effect.gen(function* () {
+      const there = yield* scopedFolder
+      const { address, events } = yield* serveFiles(there)
+      const pieces = [Buffer.alloc(3 * MiB, "piece "), Buffer.alloc(0), Buffer.from("the end")]
+      // Other programs make temporary folders, too.
+      const temporary = yield* scopedFolder
+      const usual = process.env["TMPDIR"]
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void (process.env["TMPDIR"] = temporary)),
+        () =>
+          Effect.sync(() => {
+            if (usual === undefined) delete process.env["TMPDIR"]
+            else process.env["TMPDIR"] = usual
+          })
+      )
+      const sending = Stream.run(
+        Stream.fromIterable(pieces),
+        FileClient.toSink({ as: "dump.sql", to: to(address) })
+      )
+      expect(yield* withTimeout("the push", sending)).toMatchObject({ stored: 1 })
+      const stored = readFileSync(path.join(there, "dump.sql"))
+      expect(stored.equals(Buffer.concat(pieces))).toBe(true)
+      expect(lstatSync(path.join(there, "dump.sql")).mode & 0o777).toBe(0o600)
+
+      const broken = Stream.concat(Stream.make(Buffer.from("half")), Stream.fail("broken" as const))
+      const another = FileClient.toSink({ as: "half.sql", to: to(address) })
+      expect(yield* Effect.flip(Stream.run(broken, another))).toBe("broken")
+      for (const as of ["../escape", "a/b", ""])
+        expect(
+          yield* Effect.flip(Stream.run(broken, FileClient.toSink({ as, to: to(address) })))
+        ).toMatchObject({ _tag: "SourceRefused" })
+      expect(readdirSync(there)).toEqual(["dump.sql"])
+      expect(events.filter(({ _tag }) => _tag === "SessionStarted").length).toBe(1)
+      expect(readdirSync(temporary)).toEqual([])
     }).pipe(over())
   )
 })
