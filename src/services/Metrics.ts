@@ -44,16 +44,22 @@ export interface Gauge extends Metric {
 export const counter = (name: string, help: string): Counter => {
   const options = { description: help, incremental: true } as const
   const metric = EffectMetric.counter(name, options)
+  /** As many as the server has targets: each connection of a tunnel asks for one. */
+  const adders = new Map<string, Counter["add"]>()
   return {
     name,
     type: "counter",
     help,
     add: (amount) => metric.unsafeUpdate(amount, []),
     forTarget: (target) => {
+      const known = adders.get(target)
+      if (known !== undefined) return known
       // A tagged metric looks its key up at each update; the metric of a tagged key does not.
       const key = MetricKey.tagged(MetricKey.counter(name, options), "target", target)
       const tagged = EffectMetric.fromMetricKey(key)
-      return (amount) => tagged.unsafeUpdate(amount, [])
+      const add = (amount: number) => tagged.unsafeUpdate(amount, [])
+      adders.set(target, add)
+      return add
     }
   }
 }

@@ -15,10 +15,12 @@ export const holdsKey = ({ ownKey }: Pick<Channel, "ownKey">, keys: Keys): boole
  * undefined if it may.
  */
 export const refuseNext = (
-  channel: Pick<Channel, "ownKey">,
+  channel: Pick<Channel, "ownKey" | "flow">,
   connection: Pick<Accepted, "onDraining">,
   { ageMillis, keys }: { readonly ageMillis: number; readonly keys: Keys }
 ): "Done" | "GoingAway" | undefined => {
+  // The client may have closed it meanwhile, which is no failure of a session.
+  if (channel.flow.writeError() !== undefined) return "Done"
   if (isDraining(connection)) return "GoingAway"
   return ageMillis >= limits.reuseMillis || !holdsKey(channel, keys) ? "Done" : undefined
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { Channel } from "../../src/channel/Channel.ts"
 import { limits } from "../../src/services/limits.ts"
 import { refuseNext } from "../../src/services/nextSession.ts"
 
@@ -26,6 +27,7 @@ describe("the next session of a channel", () => {
     ["of two minutes", shown, open, { ...young, ageMillis: limits.reuseMillis }, "Done"],
     ["of a server that stops", shown, draining, young, "GoingAway"]
   ] as const)("%s", (_, ownKey, connection, moment, reason) => {
-    expect(refuseNext({ ownKey }, connection, moment)).toBe(reason)
+    const flow = { writeError: () => undefined } as Channel["flow"]
+    expect(refuseNext({ ownKey, flow }, connection, moment)).toBe(reason)
   })
 })

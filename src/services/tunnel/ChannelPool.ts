@@ -138,9 +138,7 @@ class PoolDriver<E extends SessionFailure, R> {
     return Effect.async((resume) => {
       const waiter = this.#nextWaiter++
       let lease: Lease | undefined
-      const stopTimer = this.#timers.schedule(Duration.toMillis(takeTimeout), () =>
-        this.#dispatch({ _tag: "TimedOut", waiter })
-      )
+      let stopTimer = () => {}
       this.#waiters.set(waiter, (result) => {
         stopTimer()
         this.#waiters.delete(waiter)
@@ -149,6 +147,11 @@ class PoolDriver<E extends SessionFailure, R> {
         resume(Effect.succeed(result))
       })
       this.#dispatch({ _tag: "Taken", waiter, fresh, now: this.#timers.now })
+      // Most connections find a channel ready, and need no timer.
+      if (this.#waiters.has(waiter))
+        stopTimer = this.#timers.schedule(Duration.toMillis(takeTimeout), () =>
+          this.#dispatch({ _tag: "TimedOut", waiter })
+        )
       return Effect.sync(() => {
         stopTimer()
         this.#waiters.delete(waiter)

@@ -64,6 +64,10 @@ const exchange = (
 const endsOf = (events: ReadonlyArray<ServerEvent>) =>
   events.flatMap((event) => (event._tag === "SessionEnded" ? [event] : []))
 
+/** The ends of sessions that have carried a connection. */
+const carried = (events: ReadonlyArray<ServerEvent>) =>
+  endsOf(events).filter(({ counted }) => counted.connections === 1)
+
 describe.each(layers)("a channel that is used again over %s", (_, layer) => {
   it.scopedLive("carries connections one after another, whichever side ends first", () =>
     Effect.gen(function* () {
@@ -221,7 +225,7 @@ describe("the limits", () => {
 
   it.scoped("close a channel that has carried a connection after two minutes", () =>
     Effect.gen(function* () {
-      const { both, pool, wires, ended } = yield* rig({ isReused: true })
+      const { both, pool, wires, ended, events } = yield* rig({ isReused: true })
       yield* exchange(yield* both, "early")
       yield* waitUntil("its return", () => ended.length === 1 && pool.ready() >= 1)
       const before = wires.length
@@ -229,9 +233,16 @@ describe("the limits", () => {
         yield* advance(limits.clockCheckMillis)
       yield* waitUntil("another channel", () => wires.length > before)
       yield* waitUntil("its readiness", () => pool.ready() === 1)
-      yield* exchange(yield* both, "late")
+      const last = yield* both
+      // It grows old while it carries a connection, whose end it does not disturb.
+      yield* advance(limits.reuseMillis)
+      yield* exchange(last, "late")
       yield* waitUntil("the end", () => ended.length === 2)
       expect(ended).toEqual([undefined, undefined])
+      yield* waitUntil("the sessions", () => carried(events).length === 2)
+      yield* pause(50)
+      // The server takes the close of a channel for no failure of another session.
+      expect(endsOf(events).flatMap(({ error }) => error?.message ?? [])).toEqual([])
     }).pipe(memory)
   )
 
@@ -273,6 +284,34 @@ describe("the limits", () => {
       yield* waitUntil("its end", () => ended.length === 1)
       yield* pause(50)
       expect(pool.ready()).toBe(0)
+    }).pipe(memory)
+  )
+})
+
+describe("a client that closes the channel after its connection", () => {
+  it.scopedLive("begins no other session, and fails none", () =>
+    Effect.gen(function* () {
+      const { server, next, events } = yield* rig({ pool: 0 })
+      const before = endsOf(events).length
+      const target = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const channel = yield* openReused(server.address)
+          yield* channel.sendControl(encode("go"))
+          const { connection, close } = yield* next
+          expect(nameOf(yield* channel.read)).toBe("connected")
+          yield* connection.end
+          expect(nameOf(yield* channel.read)).toBe("end")
+          yield* channel.sendControl(encode("end"))
+          return { connection, close }
+        })
+      )
+      yield* withTimeout("the client's end", readAll(target.connection))
+      yield* target.close()
+      yield* waitUntil("the end of the session", () => carried(events).length === 1)
+      yield* pause(50)
+      const ends = endsOf(events).slice(before)
+      expect(ends.map(({ error }) => error)).toEqual(ends.map(() => undefined))
+      expect(ends.filter(({ counted }) => counted.connections === 1).length).toBe(1)
     }).pipe(memory)
   )
 })
