@@ -7,6 +7,7 @@ import type { Mutant } from "./Mutant.ts"
 import { noise } from "./noise.ts"
 import { peers } from "./peers.ts"
 import { services } from "./services.ts"
+import { sql } from "./sql.ts"
 import { transfer } from "./transfer.ts"
 import { transports } from "./transports.ts"
 
@@ -21,5 +22,6 @@ export const rooms: Readonly<Record<string, ReadonlyArray<Mutant>>> = {
   files,
   services,
   transfer,
-  inbox
+  inbox,
+  sql
 }

@@ -17,6 +17,7 @@ it("there are mutants of every room that has a list", () => {
     "noise",
     "peers",
     "services",
+    "sql",
     "transfer",
     "transports"
   ])

@@ -192,6 +192,17 @@ describe.each(databases)("an inbox in the application's %s", (kind, database) =>
       expect([yield* orders, yield* pending]).toEqual([["audit"], ["apples"]])
     }))
 
+  test("stores messages of a transaction apart from those that arrive meanwhile", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient
+      const theirs = Array.from({ length: 2000 }, (_, index) => `order ${index}`)
+      const mine = sql.withTransaction(Effect.zipRight(receive("mine"), Effect.fail("no")))
+      yield* Effect.all([receive(...theirs), Effect.ignore(mine)], { concurrency: 2 })
+      const rows = yield* sql`SELECT sequence FROM sealwire_inbox WHERE size = 4`
+      const { depth } = yield* InboxMessages
+      expect([rows.length, (yield* depth).messages]).toEqual([0, 2000])
+    }))
+
   test("acknowledges in a transaction of the application, or not", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient

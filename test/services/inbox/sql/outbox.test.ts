@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as Hex from "../../../../src/bytes/Hex.ts"
+import { bytesOf } from "../../../../src/services/inbox/InboxTable.ts"
 import { OutboxFailed } from "../../../../src/services/inbox/OutboxErrors.ts"
 import { deliver } from "../../../../src/services/inbox/sql/delivering.ts"
 import { SqlOutbox } from "../../../../src/services/inbox/sql/SqlOutbox.ts"
@@ -130,7 +131,7 @@ describe.each(databases)("an outbox in the application's %s", (kind, database) =
       const { outbox, id, created_at, size, text } = rows[0] as Record<string, unknown>
       yield* sql.unsafe(
         `INSERT INTO sealwire_outbox_messages (outbox, id, created_at, size, text) VALUES ${kind === "SQLite" ? "(?,?,?,?,?)" : "($1,$2,$3,$4,$5)"}`,
-        [outbox, id, created_at, size, text]
+        [outbox, Buffer.from(bytesOf(id)), created_at, size, Buffer.from(bytesOf(text))]
       )
       yield* SqlOutbox.deliver(to)
       expect(ids[1]).toBe(ids[0])
