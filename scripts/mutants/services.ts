@@ -30,6 +30,34 @@ export const services = room("services", [
     ]
   },
   {
+    file: "messages/Rendezvous.ts",
+    tests: ["services/messages/streams"],
+    mutants: [
+      ["          if (offered.isGone) return next\n", ""],
+      [
+        "settle(Exit.isSuccess(exit) ? Effect.void : Effect.fail(this.#unhandled()))",
+        "settle(Effect.void)"
+      ],
+      [
+        "settle(Exit.isSuccess(exit) ? Effect.void : Effect.fail(this.#unhandled()))",
+        "settle(Effect.fail(this.#unhandled()))"
+      ]
+    ]
+  },
+  {
+    file: "messages/jsonCodec.ts",
+    tests: ["services/messages/schema"],
+    mutants: [
+      ["path.length === 0 ?", "true ?"],
+      ["if (json === undefined) return", "if (false) return"]
+    ]
+  },
+  {
+    file: "messages/batches.ts",
+    tests: ["services/messages/schema"],
+    mutants: [["messages.map((message) => [message])", "[messages]"]]
+  },
+  {
     file: "messages/MessageSession.ts",
     tests: ["services/messages/memory", "services/messages/messages", "services/messages/replies"],
     mutants: [

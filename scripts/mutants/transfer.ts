@@ -7,6 +7,15 @@ const hostile = [`${unit}hostile`]
 
 export const transfer = room("services/transfer", [
   {
+    file: "PushState.ts",
+    tests: ["services/transfer/push"],
+    mutants: [
+      ['outcome === "exists" && this.#skips ? "skipped" : outcome', "outcome"],
+      ["Math.min(this.#bytes, this.#bytesDone)", "0"],
+      ["    this.#bytesDone = 0\n", ""]
+    ]
+  },
+  {
     file: "Names.ts",
     tests: names,
     mutants: [

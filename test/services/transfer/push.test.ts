@@ -15,6 +15,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as FileClient from "../../../src/services/transfer/FileClient.ts"
+import { PushState } from "../../../src/services/transfer/PushState.ts"
+import { SafePath } from "../../../src/services/transfer/SafePath.ts"
 import type { Address } from "../../../src/transports/Address.ts"
 import { tcp } from "../../../src/transports/Address.ts"
 import type { MemoryOptions } from "../../../src/transports/Memory.ts"
@@ -75,7 +77,12 @@ describe("FileClient.push", () => {
     Effect.gen(function* () {
       const { here, there, from } = yield* folders
       const { address, events } = yield* serveFiles(there)
-      yield* withTimeout("the push", FileClient.push({ from, to: to(address) }))
+      let starts = 0
+      const onProgress = ({ bytesDone, filesDone }: FileClient.PushProgress) =>
+        Effect.sync(() => void (starts += bytesDone === 0 && filesDone === 0 ? 1 : 0))
+      yield* withTimeout("the push", FileClient.push({ from, to: to(address), onProgress }))
+      // Each session counts from the start: what is there already is counted as done at once.
+      expect(starts).toBe(3)
       expect(snapshot(there)).toEqual(snapshot(here))
       expect(events.filter(({ _tag }) => _tag === "SessionStarted").length).toBe(3)
     }).pipe(
@@ -214,3 +221,19 @@ describe("FileClient.push", () => {
     }).pipe(over())
   )
 })
+
+it.effect("a name that another transfer takes meanwhile is skipped, if those that exist are", () =>
+  Effect.gen(function* () {
+    const file = { kind: "file", size: 7, mode: 0o600, mtime: 0 } as const
+    const outcomeOf = (skips: boolean) =>
+      Effect.gen(function* () {
+        const entries = [{ ...file, path: SafePath.root.localChild("plan.txt") }]
+        const state = new PushState(entries, skips, Effect.void)
+        state.startSession()
+        yield* state.observer.confirmed([{ index: 0, outcome: "exists" }])
+        return yield* Effect.merge(state.conclude)
+      })
+    expect(yield* outcomeOf(true)).toMatchObject({ stored: 0, skipped: 1 })
+    expect(yield* outcomeOf(false)).toMatchObject({ _tag: "TransferIncomplete" })
+  })
+)
