@@ -23,13 +23,13 @@
 // An end with CLOSE, received or sent, ends this side's byte stream; a violation and a deadline reset
 // it. What was received before remains readable.
 import { isUtf8 } from "node:buffer"
-import { release } from "../bytes/Release.ts"
 import type { Connection, Flow } from "../transports/Connection.ts"
 import { HandshakeFailed } from "./ChannelErrors.ts"
 import { Control, type ChannelFlow } from "./ChannelItem.ts"
 import { decodeFin, RecordType, type ChannelRecord } from "./ChannelRecord.ts"
 import { CloseCode, decodeClose } from "./Close.ts"
 import { Closing, type Ending } from "./Closing.ts"
+import { DuplexFlow } from "./DuplexFlow.ts"
 import type { HandshakeResult } from "./Handshake.ts"
 import { Inbound } from "./Inbound.ts"
 import type { Padding } from "./Padding.ts"
@@ -59,6 +59,7 @@ export class ChannelState {
   readonly #closing: Closing
   readonly #reading: Reading
   readonly #writing: Writing
+  readonly flow: ChannelFlow
   /** Undefined once called: it holds what the handshake needed. */
   #onReady: OnReady | undefined
   /** Number of records that have arrived. */
@@ -87,6 +88,7 @@ export class ChannelState {
       preface: session.preface,
       onExhausted: () => this.#sendClose(CloseCode.Exhausted)
     })
+    this.flow = new DuplexFlow(this.#reading, this.#writing)
   }
 
   /** Starts to receive records. */
@@ -123,19 +125,6 @@ export class ChannelState {
 
   get end(): Writing["end"] {
     return this.#writing.end
-  }
-
-  readonly flow: ChannelFlow = {
-    start: (listener) => this.#reading.start(listener),
-    stop: () => this.#reading.stop(),
-    pause: () => this.#reading.pause(),
-    resume: () => this.#reading.resume(),
-    write: (bytes, released) => this.#writing.flowData(bytes, released),
-    writeNow: (bytes) => this.#writing.flowDataNow(bytes),
-    release,
-    writeError: () => this.#writing.error(),
-    sendControl: (body) => this.#writing.flowControl(body),
-    end: () => this.#writing.flowEnd()
   }
 
   // ---- the byte stream

@@ -109,8 +109,14 @@ const announcedFlow = (
     })
   }
   return {
-    ...flow,
     start,
+    stop: () => flow.stop(),
+    write: (bytes, released) => flow.write(bytes, released),
+    writeNow: (bytes) => flow.writeNow(bytes),
+    release: (bytes) => flow.release(bytes),
+    writeError: () => flow.writeError(),
+    sendControl: (body) => flow.sendControl(body),
+    end: () => flow.end(),
     pause: () => {
       isPaused = true
       flow.pause()
