@@ -6,7 +6,10 @@ import path from "node:path"
 /** What a condition in a test file asks for. The first that matches counts. */
 const requirements = [
   [/\bhas\("/, (condition) => [...condition.matchAll(/has\("([^"]+)"\)/g)].map(([, name]) => name)],
-  [/hasPostgres|Postgres\.available|isMissing\(kind\)|^!available$/, ["PostgreSQL"]],
+  [
+    /hasPostgres|Postgres\.available|isMissing\((?:kind|"PostgreSQL")\)|^!available$/,
+    ["PostgreSQL"]
+  ],
   [/hasOpenssl/, ["openssl"]],
   [/hasStrace/, ["strace"]],
   [/hasPromtool/, ["promtool (prometheus)"]],
