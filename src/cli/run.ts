@@ -1,8 +1,6 @@
 // Runs one command: builds the layers, reports the error and returns the exit code.
 import * as CliConfig from "@effect/cli/CliConfig"
-import * as Command from "@effect/cli/Command"
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -21,10 +19,12 @@ import * as processText from "./input/processText.ts"
 import { usageError } from "./arguments/optionErrors.ts"
 import * as passphrases from "./input/passphrases.ts"
 import * as Log from "./output/Log.ts"
-import { supportsColour, jsonLogger, logger, Report, stripColour } from "./output/Report.ts"
+import { supportsColour, jsonLogger, logger, Report } from "./output/Report.ts"
 import { Redaction } from "./output/Redaction.ts"
 import { reportFailure } from "./output/reportFailure.ts"
-import { commandTree } from "./arguments/commandTree.ts"
+import { parserConfig, runCommand } from "./arguments/commandTree.ts"
+import { minimumLogLevel } from "./arguments/globalOptions.ts"
+import { CurrentScreen, screenOf } from "./Screen.ts"
 import { Streams, type StandardStreams } from "./Streams.ts"
 
 declare const SEALWIRE_VERSION: string
@@ -70,7 +70,7 @@ export const run = (
   const layer = Layer.mergeAll(
     Report.layer(log, redaction),
     NodeContext.layer,
-    CliConfig.layer(Help.cliConfig),
+    CliConfig.layer(parserConfig),
     Logger.replace(Logger.defaultLogger, textLogger)
   )
   // With --json the log of a server is JSON too.
@@ -115,9 +115,10 @@ const program = (
 ) =>
   Effect.gen(function* () {
     const report = yield* Report
-    const help = Help.helpFor(commandList, args)
-    if (help !== undefined)
-      return yield* report.print(supportsColour(stdout, env) ? help : stripColour(help))
+    const screen = screenOf(stdout, env)
+    const help = Help.helpFor(commandList, args, screen)
+    if (help !== undefined) return yield* report.print(help)
+    if (asksForVersion(args)) return yield* report.print(SEALWIRE_VERSION)
 
     const { args: expanded, locations, tables } = yield* Config.expandConfig(commandList, args)
     const allWords = [...expanded, ...tables.flatMap((table) => table.args)]
@@ -131,39 +132,27 @@ const program = (
     const { words, settings } = yield* normalizeArguments(commandList, expanded).pipe(
       Config.locateErrors(locations)
     )
-    const runCommand = Command.run(
-      commandTree(args.includes("--completions") ? commandList.shown : commandList.commands),
-      {
-        name: "sealwire",
-        version: SEALWIRE_VERSION,
-        executable: "sealwire"
-      }
-    )
     const providePassphrase = Effect.provideServiceEffect(
       Passphrase,
       Effect.map(
-        passphrases.passphraseSource(settings.get("--passphrase-fd"), env),
+        passphrases.passphraseSource(settings.get("--passphrase-fd")?.[0], env),
         (source): Passphrase.Shape => ({ ...source, scrypt })
       )
     )
-    if (command !== undefined && multiInstance !== undefined)
-      return yield* providePassphrase(
-        Effect.flatMap(parseCommandLines(commandList, command, tables), (instances) =>
-          Effect.zipRight(command.validate(instances), multiInstance.run(instances))
-        )
-      ).pipe(Config.locateErrors(locations))
-    // @effect/cli prints the version and completions itself. It returns its errors as values, which
-    // reportFailure prints once.
-    const print = (text: unknown) => report.print(stripColour(String(text)).trim())
-    yield* Console.consoleWith((console) =>
-      Effect.withConsole(runCommand(["node", "sealwire", ...words]), {
-        ...console,
-        log: print,
-        error: () => Effect.void
-      })
-    ).pipe(
+    const running =
+      command !== undefined && multiInstance !== undefined
+        ? Effect.flatMap(parseCommandLines(commandList, command, tables), (instances) =>
+            Effect.zipRight(command.validate(instances), multiInstance.run(instances))
+          )
+        : runCommand(commandList.commands, words)
+    yield* running.pipe(
       providePassphrase,
       Config.locateErrors(locations),
+      Logger.withMinimumLogLevel(minimumLogLevel(settings)),
+      Effect.provideService(CurrentScreen, screen),
       args[0] === "serve" && isJson ? withJsonLog : (effect) => effect
     )
   })
+
+const asksForVersion = (args: ReadonlyArray<string>): boolean =>
+  beforeDashes(args).some((word) => word === "--version" || word === "-V")

@@ -95,7 +95,7 @@ export const Identity: KeyKind<KeyPair> = {
   nonZeroBytes: 32,
   raw: false,
   pem: { encode: encodePrivatePem, decode: decodePrivatePem },
-  keygen: "sealwire keygen --identity",
+  keygen: "sealwire keygen identity",
   remedy: "create one",
   make: fromPrivate
 }
@@ -107,7 +107,7 @@ export const FileKey: KeyKind<Secret> = {
   length: 32,
   nonZeroBytes: 32,
   raw: false,
-  keygen: "sealwire keygen --file-key",
+  keygen: "sealwire keygen file-key",
   remedy: copyOrCreate,
   make: (secret) => secret
 }

@@ -73,7 +73,7 @@ describe("a shared key", () => {
     const result = await box.run(["send", "--to", "127.0.0.1:1"])
     expect(result.code).toBe(3)
     expect(result.stderr).toBe(
-      "sealwire: no shared key at ./sealwire.key; copy it from the other side or create one; try: sealwire keygen --key ./sealwire.key\n"
+      "sealwire: no shared key at ./sealwire.key; copy it from the other side or create one; try: sealwire keygen -o ./sealwire.key\n"
     )
     expect(box.names).toEqual([])
   })
@@ -111,7 +111,7 @@ describe("a shared key", () => {
 
   it("another key gets no answer, and exit code 4", async ({ box }) => {
     const server = await serve(box)
-    await box.run(["keygen", "--key", "./other.key"])
+    await box.run(["keygen", "-o", "./other.key"])
     const result = await send(box, server, "--key", "./other.key")
     expect(result.code).toBe(4)
     expect(result.stderr).toBe(
@@ -337,7 +337,7 @@ it("an address with a space is not pinned, and known_peers stays valid", async (
 
 describe("keys", () => {
   it("are never overwritten, and an identity goes into the user's folder", async ({ box }) => {
-    for (const args of [["keygen"], ["keygen", "--identity"]]) {
+    for (const args of [["keygen"], ["keygen", "identity"]]) {
       expect((await box.run(args)).code).toBe(0)
       const again = await box.run(args)
       expect([again.code, linesOf(again.stderr).length]).toEqual([3, 1])
@@ -349,7 +349,7 @@ describe("keys", () => {
   it("go into XDG_CONFIG_HOME", async ({ box }) => {
     mkdirSync(box.path("elsewhere"))
     expect(
-      (await box.run(["keygen", "--identity"], { env: { XDG_CONFIG_HOME: box.path("elsewhere") } }))
+      (await box.run(["keygen", "identity"], { env: { XDG_CONFIG_HOME: box.path("elsewhere") } }))
         .code
     ).toBe(0)
     expect(existsSync(path.join(box.cwd, "elsewhere/sealwire/identity.key"))).toBe(true)
@@ -358,7 +358,7 @@ describe("keys", () => {
 
 it("first contact with a shared key does not pin a server without that key", async ({ box }) => {
   for (const name of ["ours", "theirs"])
-    expect((await box.run(["keygen", "--key", `./${name}.key`])).code).toBe(0)
+    expect((await box.run(["keygen", "-o", `./${name}.key`])).code).toBe(0)
   const alice = await identity(box)
   await identity(box, "./server.key")
   box.write("peers", `${alice} alice\n`)

@@ -3,7 +3,6 @@
 // cannot start, because its address is in a folder that there is not.
 import { describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
-import { optionTable } from "../../src/cli/arguments/normalizeArguments.ts"
 import { serve } from "../../src/cli/commands/serve.ts"
 import { tunnel } from "../../src/cli/commands/tunnel.ts"
 import { SharedKey } from "../../src/keys/KeyKind.ts"
@@ -135,10 +134,7 @@ const configurations = (name: string, spec: typeof serve): ReadonlyArray<string>
     const given = [...text.matchAll(/^([a-z-]+) *=/gm)].map(([, key]) => key)
     return [...base.filter((line) => !given.includes(line.split(" ", 1)[0])), text].join("\n")
   }
-  const options = optionTable(spec)
-    .map(([option]) => option)
-    .filter((option) => option.startsWith("--") && option !== "--config")
-    .map((option) => option.slice(2))
+  const options = spec.options.map(({ name }) => name).filter((option) => option !== "config")
   expect(options.length).toBeGreaterThan(10)
   return [
     ...sample(

@@ -66,7 +66,7 @@ describe("classic serve and send", () => {
       code: 3,
       stdout: Buffer.alloc(0),
       stderr:
-        "sealwire: no classic key at ./aes_key.bin; copy it from the other side or create one; try: sealwire classic keygen --key ./aes_key.bin\n"
+        "sealwire: no classic key at ./aes_key.bin; copy it from the other side or create one; try: sealwire classic keygen -o ./aes_key.bin\n"
     })
     expect(box.names).toEqual([])
   })

@@ -50,7 +50,7 @@ const keyCases: ReadonlyArray<Case> = [
     error: "KeyFileMissing",
     code: 3,
     message:
-      "no classic key at ./keys/mine.bin; copy it from the other side or create one; try: sealwire classic keygen --key ./keys/mine.bin"
+      "no classic key at ./keys/mine.bin; copy it from the other side or create one; try: sealwire classic keygen -o ./keys/mine.bin"
   },
   {
     name: "no GCM key for the client",
@@ -58,7 +58,7 @@ const keyCases: ReadonlyArray<Case> = [
     error: "KeyFileMissing",
     code: 3,
     message:
-      "no classic GCM key at ./aes_gcm.key; copy it from the other side or create one; try: sealwire classic keygen --cipher aes-256-gcm --key ./aes_gcm.key"
+      "no classic GCM key at ./aes_gcm.key; copy it from the other side or create one; try: sealwire classic keygen --cipher aes-256-gcm -o ./aes_gcm.key"
   },
   refusedKey(
     "a key that others can read",
@@ -157,7 +157,7 @@ const keyCases: ReadonlyArray<Case> = [
   },
   {
     name: "a new key in a folder that is not there",
-    args: "classic keygen --key ./no/such/key",
+    args: "classic keygen -o ./no/such/key",
     error: "KeyNotCreated",
     code: 3,
     message: "cannot create a key at ./no/such/key: its folder does not exist; create it first"
@@ -316,9 +316,9 @@ const usageCases: ReadonlyArray<Case> = [
     "an unknown log level"
   ),
   usage(
-    "--completions tcsh",
-    '--completions: "tcsh" is not one of bash, zsh, fish, sh; see: sealwire --help',
-    "completions for an unknown shell"
+    "pubkey --log-level loud",
+    '--log-level: "loud" is not one of all, trace, debug, info, warning, error, fatal, none; see: sealwire pubkey --help',
+    "an unknown log level"
   )
 ]
 

@@ -61,7 +61,7 @@ describe("a file of many chunks, processed by worker threads", () => {
     furnish(box)
     const big = Buffer.concat([randomBytes(1_000_003), Buffer.alloc(20_000_000, "sealwire")])
     box.write("big", big)
-    const key = ["--key", "./file.key"]
+    const key = ["--file-key", "./file.key"]
     expect(await box.run(["encrypt", "big", ...key, "-o", "s"])).toEqual(done)
     expect(await box.run(["decrypt", "s", ...key, "-o", "again"])).toEqual(done)
     expect(box.read("again").equals(big)).toBe(true)
@@ -91,7 +91,7 @@ describe("the output", () => {
     furnish(box)
     const source = path.join(box.cwd, "source")
     box.write("source", Buffer.alloc(64 * 1024 * 1024))
-    const running = box.start(["encrypt", "--key", "./file.key", "-o", "out", "source"], {
+    const running = box.start(["encrypt", "--file-key", "./file.key", "-o", "out", "source"], {
       process: true
     })
     // From before its opening to its end, with the time set back each time.
@@ -117,7 +117,7 @@ describe("the output", () => {
     ["has not a trace after SIGTERM", "SIGTERM", 143, 0]
   ] as const)("%s", async ([, signal, code, traces], { box }) => {
     furnish(box)
-    const running = box.start(["encrypt", "--key", "./file.key", "-o", "out"], {
+    const running = box.start(["encrypt", "--file-key", "./file.key", "-o", "out"], {
       stdin: "open",
       process: true
     })
@@ -159,7 +159,7 @@ describe("the output", () => {
 
   it("removes leftovers of killed processes, and keeps those of running ones", async ({ box }) => {
     furnish(box)
-    const args = ["encrypt", "--key", "./file.key", "--output", "./sealed"]
+    const args = ["encrypt", "--file-key", "./file.key", "--output", "./sealed"]
     const temporary = () => box.names.filter((name) => name.endsWith(".tmp"))
     const [killed, other] = [1, 2].map(() => box.start(args, { stdin: "open", process: true })) as [
       Running,
@@ -193,14 +193,16 @@ describe.runIf(hasScript)("a terminal", () => {
 
   it("gets an encrypted file only if it is forced", async ({ box }) => {
     box.write("h", "hello\n")
-    const refused = await onTerminal(box, "encrypt h --key ./file.key")
+    const refused = await onTerminal(box, "encrypt h --file-key ./file.key")
     expect([refused.code, refused.stdout.toString()]).toEqual([
       2,
       "sealwire: --output: the encrypted file is binary and stdout is a terminal; name a file, or force it with --output -; " +
         "see: sealwire encrypt --help\r\n"
     ])
     expect(
-      (await onTerminal(box, "encrypt h --key ./file.key --output -")).stdout.toString("latin1")
+      (await onTerminal(box, "encrypt h --file-key ./file.key --output -")).stdout.toString(
+        "latin1"
+      )
     ).toContain("SLWF")
   })
 
@@ -209,11 +211,11 @@ describe.runIf(hasScript)("a terminal", () => {
     box.write("b", Buffer.from([0x68, 0, 0xff, 0x1b]))
     furnish(box)
     for (const name of ["h", "b"])
-      await box.run(["encrypt", name, "--key", "./file.key", "-o", `${name}.s`])
-    expect((await onTerminal(box, "decrypt h.s --key ./file.key")).stdout.toString()).toContain(
-      "grüße\\x1b[2J\r\n"
-    )
-    const refused = await onTerminal(box, "decrypt b.s --key ./file.key")
+      await box.run(["encrypt", name, "--file-key", "./file.key", "-o", `${name}.s`])
+    expect(
+      (await onTerminal(box, "decrypt h.s --file-key ./file.key")).stdout.toString()
+    ).toContain("grüße\\x1b[2J\r\n")
+    const refused = await onTerminal(box, "decrypt b.s --file-key ./file.key")
     expect([refused.code, refused.stdout.toString().replace("\r\u001b[K", "")]).toEqual([
       2,
       "sealwire: the content is binary and stdout is a terminal; name a file with --output, or force it with --output -\r\n"
@@ -224,13 +226,13 @@ describe.runIf(hasScript)("a terminal", () => {
 describe("--raw", () => {
   it("is exactly a Cobblestone-256 message, both ways", async ({ box }) => {
     furnish(box)
-    const raw = ["--raw", "--key", "./file.key", "--context", "backup 7"]
+    const raw = ["--raw", "--file-key", "./file.key", "--context", "backup 7"]
     const { stdout } = await box.run(["encrypt", ...raw], { stdin: plaintext })
     expect(
       plaintext.equals(openMessage(fileKey.expose(), Buffer.from("backup 7"), stdout) as Uint8Array)
     ).toBe(true)
     box.write("theirs", sealMessage(fileKey.expose(), Buffer.of(0, 255), plaintext))
-    const hex = ["decrypt", "theirs", "--raw", "--key", "./file.key", "--context"]
+    const hex = ["decrypt", "theirs", "--raw", "--file-key", "./file.key", "--context"]
     expect((await box.run([...hex, "hex:00ff"])).stdout.equals(plaintext)).toBe(true)
     expect(await box.run([...hex, "hex:00fe"])).toEqual({
       code: 3,
@@ -254,7 +256,7 @@ describe("--raw", () => {
     const vector = vectors.find(({ id }) => id === "256-16400")
     if (vector === undefined) throw new Error("256-16400 is missing")
     const key = KeyText.encode(FileKey, new Secret(Buffer.from(vector.key, "hex")))
-    const args = ["decrypt", "--raw", "--key", "env:K", "--context", `hex:${vector.context}`]
+    const args = ["decrypt", "--raw", "--file-key", "env:K", "--context", `hex:${vector.context}`]
     const { code, stdout } = await box.run(args, {
       env: { K: key },
       stdin: Buffer.from(vector.ct, "base64")

@@ -9,9 +9,9 @@ it.skipIf(!canMount)(
   async ({ box, skip }) => {
     const disk = smallDisk(box)
     if (disk === undefined) return skip("no file system can be mounted here")
-    await box.run(["keygen", "--identity", "-o", "./disk/me.key"])
+    await box.run(["keygen", "identity", "-o", "./disk/me.key"])
     const key = (await box.run(["pubkey", "--identity", "./disk/me.key"])).stdout.toString().trim()
-    await box.run(["peers", "add", "alice", key, "--file", "./disk/peers"])
+    await box.run(["peers", "add", "alice", key, "--authorized-peers", "./disk/peers"])
     const before = [box.read("disk/me.key"), box.read("disk/peers")]
     expect(() => writeFileSync(`${disk}/ballast`, Buffer.alloc(1_000_000))).toThrow("ENOSPC")
 
@@ -22,7 +22,7 @@ it.skipIf(!canMount)(
         "sealwire: cannot change the key at ./disk/me.key: the disk is full; nothing was changed\n"
     })
     expect(
-      await box.run(["peers", "rename", "alice", "bob", "--file", "./disk/peers"])
+      await box.run(["peers", "rename", "alice", "bob", "--authorized-peers", "./disk/peers"])
     ).toMatchObject({
       code: 2,
       stderr: "sealwire: ./disk/peers: the disk is full; nothing was changed\n"

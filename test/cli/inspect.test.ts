@@ -35,7 +35,7 @@ describe("fingerprint", () => {
         stdout: Buffer.from(`${sha256}\n`),
         stderr: ""
       })
-    await box.run(["keygen", "--identity"])
+    await box.run(["keygen", "identity"])
     const own = (await box.run(["pubkey"])).stdout.toString().trim()
     expect((await box.run(["fingerprint"])).stdout).toEqual(
       (await box.run(["fingerprint", own])).stdout

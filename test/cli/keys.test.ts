@@ -23,13 +23,13 @@ describe("keygen", () => {
       "copy it to the other side securely, for example with scp"
     ],
     [
-      ["keygen", "--identity"],
+      ["keygen", "identity"],
       ".config/sealwire/identity.key",
       Identity,
       "sealwire pubkey prints your public key, for the other side"
     ],
     [
-      ["keygen", "--file-key"],
+      ["keygen", "file-key"],
       "sealwire-file.key",
       FileKey,
       "keep a backup: files encrypted with it cannot be decrypted without it"
@@ -62,7 +62,7 @@ describe("keygen", () => {
   )
 
   it("-o - prints the key with a warning", async ({ box }) => {
-    const { code, stdout, stderr } = await box.run(["keygen", "--file-key", "-o", "-"])
+    const { code, stdout, stderr } = await box.run(["keygen", "file-key", "-o", "-"])
     expect([code, stderr]).toEqual([
       0,
       "sealwire: warning: writing the file key to standard output: anyone who sees it can use it\n"
@@ -72,11 +72,11 @@ describe("keygen", () => {
   })
 
   it.for([
-    ["--identity --file-key", "--identity: excludes --file-key; create one key at a time"],
-    ["-o a --key b", "--output: is the same as --key; use only one of them"],
+    ["passkey", '"passkey" is not one of shared-key, identity, file-key'],
+    ["identity file-key", "unknown argument"],
     ["--pem", "--pem: a shared key has no PEM form; only an identity has"],
     ["-o - --json", "--json: stdout carries the key; remove --json"],
-    ["-o", "-o needs a value"]
+    ["-o", "--output needs a value"]
   ])("%s is a usage error", async ([args, message], { box }) => {
     const { code, stdout, stderr } = await box.run(["keygen", ...(args ?? "").split(" ")])
     expect([code, stdout, box.names]).toEqual([2, nothing, []])
@@ -98,7 +98,7 @@ describe("keygen", () => {
 
 describe.runIf(hasOpenssl)("openssl pkey", () => {
   it("reads our identities and public keys, and derives the same public key", async ({ box }) => {
-    await box.run(["keygen", "--identity", "--pem", "-o", "./me.pem"])
+    await box.run(["keygen", "identity", "--pem", "-o", "./me.pem"])
     expect(box.mode("me.pem")).toBe(0o600)
     expect(box.read("me.pem").toString()).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
     const own = Buffer.from(

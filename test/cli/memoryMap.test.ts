@@ -76,10 +76,10 @@ describe.skipIf(!has("python3"))("a source that is written through a memory map 
   })
 
   it("is not encrypted as a mixture", async ({ box, skip }) => {
-    await box.run(["keygen", "--file-key", "-o", "file.key"])
+    await box.run(["keygen", "file-key", "-o", "file.key"])
     const { source, isNoted, running } = await mapSource(box)
     if (!isNoted) return skip("tmpfs notes no such writes")
-    const encrypt = box.start(["encrypt", "--key", "./file.key", "-o", "out", source], {
+    const encrypt = box.start(["encrypt", "--file-key", "./file.key", "-o", "out", source], {
       process: true
     })
     const writing = setInterval(() => running.type("\n"), 2)

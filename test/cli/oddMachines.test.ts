@@ -12,7 +12,7 @@ const unknown = (detail: string) =>
 
 /** Command lines that need the configuration folder, one for each place that uses it. */
 const needing: ReadonlyArray<string> = [
-  "keygen --identity",
+  "keygen identity",
   "pubkey",
   "keys rotate",
   "peers list",
@@ -23,7 +23,7 @@ const needing: ReadonlyArray<string> = [
   "send hi --to 127.0.0.1:1 --accept-new",
   "push own.key --to 127.0.0.1:1",
   "tunnel --listen 127.0.0.1:0 --to 127.0.0.1:1",
-  "encrypt --to alice own.key",
+  "encrypt --recipient alice own.key",
   "pair --listen 127.0.0.1:0 --yes"
 ]
 
@@ -32,15 +32,15 @@ const others: ReadonlyArray<readonly [line: string, code: number]> = [
   ["--version", 0],
   ["--help", 0],
   ["pubkey --identity ./own.key", 0],
-  ["keygen --key ./shared.key", 0],
+  ["keygen -o ./shared.key", 0],
   ["send hi --key ./own.key --to 127.0.0.1:1", 3],
   ["inspect own.key", 0],
-  ["peers list --file ./peers", 0],
+  ["peers list --authorized-peers ./peers", 0],
   ["check-config ./none.toml", 2]
 ]
 
 const prepare = async (box: Box) => {
-  expect((await box.run(["keygen", "--identity", "--key", "./own.key"])).code).toBe(0)
+  expect((await box.run(["keygen", "identity", "-o", "./own.key"])).code).toBe(0)
 }
 
 describe("without a home", () => {
@@ -81,9 +81,9 @@ describe("without a home", () => {
       chmodSync(box.path("work"), 0o777)
       const run = (line: string) =>
         box.run(line.split(" "), { uid, cwd: box.path("work"), env: { HOME: "" } })
-      expect((await run("keygen --identity --key ./own.key")).code).toBe(0)
+      expect((await run("keygen identity -o ./own.key")).code).toBe(0)
       const detail = `HOME is not set, and the system names no home for uid ${uid}`
-      for (const line of ["keygen --identity", "serve", "send hi"]) {
+      for (const line of ["keygen identity", "serve", "send hi"]) {
         const { code, stderr } = await run(line)
         expect([line, code, stderr]).toEqual([line, 2, unknown(detail)])
       }
@@ -118,7 +118,7 @@ describe("in a working directory that was removed", () => {
     ["keygen", 3, "cannot create a key at ./sealwire.key: its folder does not exist"],
     ["inbox list", 2, "cannot open the inbox ./inbox.db: no such file"]
   ] as const)("%s says so", async ([line, expected, text], { box }) => {
-    expect((await box.run(["keygen", "--identity"])).code).toBe(0)
+    expect((await box.run(["keygen", "identity"])).code).toBe(0)
     const { code, stdout, stderr } = await run(box, line)
     expect([code, stdout.toString()]).toEqual([expected, ""])
     expect(stderr).toContain(text)
@@ -126,7 +126,7 @@ describe("in a working directory that was removed", () => {
   })
 
   it("absolute paths work", async ({ box }) => {
-    expect((await box.run(["keygen", "--identity"])).code).toBe(0)
+    expect((await box.run(["keygen", "identity"])).code).toBe(0)
     expect((await run(box, "pubkey")).code).toBe(0)
   })
 })

@@ -190,7 +190,7 @@ describe("an outbox", () => {
   })
 
   it("belongs to one key of a server once --peer names it", async ({ box }) => {
-    for (const name of ["a", "b"]) await box.run(["keygen", "--identity", "--key", `./${name}.key`])
+    for (const name of ["a", "b"]) await box.run(["keygen", "identity", "-o", `./${name}.key`])
     const publicKey = async (name: string) =>
       (await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim()
     const [a, b] = [await publicKey("a"), await publicKey("b")]

@@ -59,10 +59,10 @@ const publicKey = async (box: Box, { env }: User) =>
 describe("two users with a code", () => {
   it("can use serve and send afterwards without further set-up", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
-    const hosting = await host(box, mail, "--as", "laptop")
+    const hosting = await host(box, mail, "--peer-name", "laptop")
     // Standard output has only the code, for programs that display it.
     expect(hosting.stdout.toString()).toBe(`${hosting.code}\n`)
-    const joined = await join(box, laptop, hosting, ["--as", "mail"])
+    const joined = await join(box, laptop, hosting, ["--peer-name", "mail"])
     expect({ code: joined.code, stdout: joined.stdout.toString() }).toEqual({ code: 0, stdout: "" })
     const hosted = await hosting.ended()
     expect({ code: hosted.code, stdout: hosted.stdout.toString() }).toEqual({
@@ -106,12 +106,12 @@ describe("two users with a code", () => {
       ["laptop", "mail"],
       ["other", "post"]
     ] as const) {
-      const hosting = await host(box, mail, "--as", mine, "--json")
+      const hosting = await host(box, mail, "--peer-name", mine, "--json")
       const joined = await join(box, laptop, hosting, [
-        "--as",
+        "--peer-name",
         yours,
         "--json",
-        "--for",
+        "--server",
         "mail.example:8080"
       ])
       expect(eventsOf(joined.stdout).at(-1)).toMatchObject({
@@ -151,11 +151,11 @@ describe("two users with a code", () => {
 
   it("decline a revoked key without a prompt", async ({ box }) => {
     const [mail, laptop] = [user(box, "mail"), user(box, "laptop")]
-    await box.run(["keygen", "--identity"], { env: laptop.env })
+    await box.run(["keygen", "identity"], { env: laptop.env })
     const revoked = `revoked ${await publicKey(box, laptop)} old\n`
     mail.write("authorized_peers", revoked)
-    const hosting = await host(box, mail, "--as", "laptop")
-    const joined = await join(box, laptop, hosting, ["--as", "mail"])
+    const hosting = await host(box, mail, "--peer-name", "laptop")
+    const joined = await join(box, laptop, hosting, ["--peer-name", "mail"])
     const hosted = await hosting.ended()
     expect([hosted.code, joined.code]).toEqual([2, 4])
     expect(hosted.stderr).toContain("authorized_peers:1 has this key, revoked, as old")
@@ -259,7 +259,7 @@ describe("invalid usage", () => {
     ["the code as an argument", ["127.0.0.1:9", code], "never the code"],
     ["the code as the only argument", [code], "never the code"],
     ["half of the code as an argument", ["127.0.0.1:9", code.slice(0, 14)], "never the code"],
-    ["no terminal to ask for the name", [], "--as NAME"],
+    ["no terminal to ask for the name", [], "--peer-name NAME"],
     [
       "no terminal to ask for the code",
       ["127.0.0.1:9", "--yes"],
@@ -275,9 +275,13 @@ describe("invalid usage", () => {
       ["--code-fd", "3", "--yes"],
       "--code-fd is for the side with an ADDRESS"
     ],
-    ["--for without one", ["--for", ":9", "--yes"], "--for is for the side with an ADDRESS"],
+    [
+      "--server without one",
+      ["--server", ":9", "--yes"],
+      "--server is for the side with an ADDRESS"
+    ],
     ["an inherited socket to connect to", ["fd:3", "--yes"], "an inherited socket can only listen"],
-    ["an invalid name", ["--as", "a b"], "--as: invalid name"],
+    ["an invalid name", ["--peer-name", "a b"], "--peer-name: invalid name"],
     ["a socket path with a space", ["unix:./a b.sock", "--yes"], "cannot be pinned"]
   ] as const)(
     "%s is refused before anything is created or sent",

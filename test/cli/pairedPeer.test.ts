@@ -23,7 +23,11 @@ const pairingFileWith = (address: string | undefined, text: string) => {
   const name = path.join(folder, `peers-${files++}`)
   writeFileSync(name, text, { mode: 0o600 })
   return {
-    file: PeersFile.fileOf({ known: address !== undefined, file: Option.some(name) }),
+    file: PeersFile.fileOf({
+      known: address !== undefined,
+      authorized: Option.some(name),
+      knownPeers: address === undefined ? Option.none() : Option.some(name)
+    }),
     address
   }
 }

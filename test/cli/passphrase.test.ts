@@ -168,7 +168,7 @@ describe("a passphrase is its first line, whatever an editor has added", () => {
 
 describe("keys protect and unprotect", () => {
   it("rewrite the file in place, and back", async ({ box }) => {
-    await box.run(["keygen", "--identity", "-o", "./me.key"])
+    await box.run(["keygen", "identity", "-o", "./me.key"])
     const plain = box.read("me.key")
     const env = { SEALWIRE_PASSPHRASE: "x" }
     const made = await box.run(["keys", "protect", "./me.key", "--json"], { env })

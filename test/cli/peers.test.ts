@@ -10,7 +10,7 @@ const [f1 = "", f2 = "", f3 = ""] = publicKeys.map(PublicKey.fingerprint)
 
 const file = "./authorized_peers"
 const peers = (box: Box, ...args: ReadonlyArray<string>) =>
-  box.run(["peers", ...args, "--file", file])
+  box.run(["peers", ...args, "--authorized-peers", file])
 const read = (box: Box) => box.read(file).toString()
 
 /** The exit code and the single line on stderr; stdout must be empty. */
@@ -227,7 +227,7 @@ describe("a known server", () => {
     return Object.assign(running, { address })
   }
   const identity = async (box: Box, ...where: ReadonlyArray<string>) => {
-    await box.run(["keygen", "--identity", ...(where.length > 0 ? ["--key", ...where] : [])])
+    await box.run(["keygen", "identity", ...(where.length > 0 ? ["-o", ...where] : [])])
     return (await box.run(["pubkey", ...(where.length > 0 ? ["--identity", ...where] : [])])).stdout
       .toString()
       .trim()

@@ -34,7 +34,7 @@ const advice =
 describe.runIf(isLinux)("an argument that is not UTF-8", () => {
   it.for([
     ["a message", `sealwire send "$(printf 'a${invalid}b')"`, "argument 2", "byte 2"],
-    ["a value", `sealwire send --name="$(printf '${invalid}')" hi`, "argument 2", "byte 8"],
+    ["a value", `sealwire send --server-name="$(printf '${invalid}')" hi`, "argument 2", "byte 8"],
     ["a truncated character", `sealwire send hi "$(printf 'x\\357\\277')"`, "argument 3", "byte 2"]
   ] as const)("is refused: %s", async ([, script, argument, byte], { box }) => {
     expect(await shell(box, script)).toEqual({
@@ -47,11 +47,11 @@ describe.runIf(isLinux)("an argument that is not UTF-8", () => {
   it("does not take a neighbouring file", async ({ box }) => {
     box.write("a\ufffd", "the neighbour")
     writeFileSync(place(box, "a\xff"), "the file")
-    await box.run(["keygen", "--file-key"])
+    await box.run(["keygen", "file-key"])
     const before = box.names
     const { code } = await shell(
       box,
-      `sealwire encrypt "$(printf 'a${invalid}')" --key ./sealwire-file.key -o out`
+      `sealwire encrypt "$(printf 'a${invalid}')" --file-key ./sealwire-file.key -o out`
     )
     expect([code, box.names]).toEqual([2, before])
     expect(
@@ -73,7 +73,7 @@ describe.runIf(isLinux)("a variable that is not UTF-8", () => {
     async (name, { box }) => {
       const { code, stderr } = await shell(
         box,
-        `export ${name}="$(printf '${invalid}')"; sealwire keygen --identity`
+        `export ${name}="$(printf '${invalid}')"; sealwire keygen identity`
       )
       expect([code, stderr]).toEqual([
         2,
@@ -131,8 +131,10 @@ describe("a file whose text is not UTF-8 is refused", () => {
 
   it("a file of recipients, with the line", async ({ box }) => {
     box.write("team", bytes("# caf\xe9\n"))
-    await box.run(["keygen", "--identity"])
-    const { code, stderr } = await box.run(["encrypt", "--to", "./team", "-o", "x"], { stdin: "a" })
+    await box.run(["keygen", "identity"])
+    const { code, stderr } = await box.run(["encrypt", "--recipient", "./team", "-o", "x"], {
+      stdin: "a"
+    })
     expect([code, stderr]).toEqual([2, "sealwire: ./team:1: not valid UTF-8\n"])
   })
 
@@ -204,7 +206,7 @@ describe.runIf(hasScript)("on a terminal", () => {
 
 describe("a comment above a key that is not UTF-8", () => {
   it("is not lost when the key gets a passphrase", async ({ box }) => {
-    await box.run(["keygen", "--identity", "--pem", "-o", "./k"])
+    await box.run(["keygen", "identity", "--pem", "-o", "./k"])
     box.write("k", Buffer.concat([bytes("# caf\xe9\n"), readFileSync(box.path("k"))]))
     const before = box.read("k")
     const env = { SEALWIRE_PASSPHRASE: "correct horse" }

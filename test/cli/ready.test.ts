@@ -253,8 +253,8 @@ describe("a tunnel", () => {
   })
 
   it("is not ready while its key is revoked", async ({ box }) => {
-    await box.run(["keygen", "--identity", "-o", "server.key"])
-    await box.run(["keygen", "--identity", "-o", "alice.key"])
+    await box.run(["keygen", "identity", "-o", "server.key"])
+    await box.run(["keygen", "identity", "-o", "alice.key"])
     const keyOf = async (name: string) =>
       (await box.run(["pubkey", "--identity", name])).stdout.toString().trim()
     const alice = await keyOf("./alice.key")
@@ -274,7 +274,7 @@ describe("a tunnel", () => {
     const { tunnel, port } = await startTunnel(box, server.address, "--target", "t", ...identity)
     await listens(tunnel)
     await untilReady(port, 200, /^ready\n$/)
-    await box.run(["peers", "revoke", "alice", "--file", "./peers"])
+    await box.run(["peers", "revoke", "alice", "--authorized-peers", "./peers"])
     await untilReady(port, 503, /^tunnel t: .*\n$/)
     const [up = ""] = await upOf(port)
     expect(up).toBe('sealwire_up{reason="authentication"} 0')

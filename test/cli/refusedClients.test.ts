@@ -29,7 +29,7 @@ const clients: ReadonlyArray<ReadonlyArray<string>> = [
 describe("a port of another program", () => {
   it("is named as such by each command", async ({ box }) => {
     box.write("file", "content")
-    expect((await box.run(["keygen", "--key", "./shared.key"])).code).toBe(0)
+    expect((await box.run(["keygen", "-o", "./shared.key"])).code).toBe(0)
     const address = await answering(box, "HTTP/1.1 400 Bad Request\r\n\r\n")
     for (const [name = "", ...args] of clients) {
       const place = [name === "pull" ? "--from" : "--to", address]
@@ -47,7 +47,7 @@ describe("a server that refuses an identity", () => {
   /** A server with an identity that authorizes nobody yet, and a client that has pinned it. */
   const start = async (box: Box, ...args: ReadonlyArray<string>) => {
     for (const name of ["server", "client"])
-      expect((await box.run(["keygen", "--identity", "--key", `./${name}.key`])).code).toBe(0)
+      expect((await box.run(["keygen", "identity", "-o", `./${name}.key`])).code).toBe(0)
     box.write("authorized", "")
     const key = (await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim()
     const server = await box.listen([

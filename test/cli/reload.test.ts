@@ -27,7 +27,7 @@ interface Fixture {
 }
 
 const start = async (box: Box, lines: string): Promise<Fixture> => {
-  await box.run(["keygen", "--identity", "--key", "./server.key"])
+  await box.run(["keygen", "identity", "-o", "./server.key"])
   const serverKey = PublicKey.decode(
     (await box.run(["pubkey", "--identity", "./server.key"])).stdout.toString().trim()
   )
@@ -76,7 +76,7 @@ describe("authorized_peers of a running server", () => {
     const both = lineOf(alice, "alice") + lineOf(bob, "bob")
     const { file, events, next, openSession } = await start(box, both)
     const [aliceSession, bobSession] = [await openSession(alice), await openSession(bob)]
-    const revoked = await box.run(["peers", "revoke", "alice", "--file", "./peers"])
+    const revoked = await box.run(["peers", "revoke", "alice", "--authorized-peers", "./peers"])
     expect(revoked.code).toBe(0)
     // The stream is truncated; the server sends no reason.
     expect(await aliceSession.ended).toBe("StreamTruncated")
@@ -215,7 +215,7 @@ describe("authorized_peers of a running server", () => {
 
 describe("rules", () => {
   const sendMessages = async (box: Box, options: string, texts: ReadonlyArray<string>) => {
-    expect((await box.run(["keygen", "--identity"])).code).toBe(0)
+    expect((await box.run(["keygen", "identity"])).code).toBe(0)
     const key = (await box.run(["pubkey"])).stdout.toString().trim()
     const { next, events } = await start(box, `${options} ${key} alice\n`)
     const { address } = await next("server-listening", 0)

@@ -13,24 +13,24 @@ interface Replacing {
   readonly env?: Readonly<Record<string, string>>
 }
 
-const key = ["--key", "./file.key"]
+const key = ["--file-key", "./file.key"]
 
 /** Prepares what the commands need, and returns those that replace a peers file. */
 const peersCommands = async (box: Box, target: string): Promise<ReadonlyArray<Replacing>> => {
-  expect((await box.run(["keygen", "--identity", "--key", "./me.key"])).code).toBe(0)
+  expect((await box.run(["keygen", "identity", "-o", "./me.key"])).code).toBe(0)
   const { stdout } = await box.run(["pubkey", "--identity", "./me.key"])
   const publicKey = stdout.toString().trim()
   box.write(target, "# peers\n")
   return [
-    { args: ["peers", "add", "alice", publicKey, "--file", `./${target}`] },
-    { args: ["peers", "rename", "alice", "bob", "--file", `./${target}`] },
-    { args: ["peers", "revoke", "bob", "--file", `./${target}`] },
-    { args: ["peers", "remove", "bob", "--file", `./${target}`] }
+    { args: ["peers", "add", "alice", publicKey, "--authorized-peers", `./${target}`] },
+    { args: ["peers", "rename", "alice", "bob", "--authorized-peers", `./${target}`] },
+    { args: ["peers", "revoke", "bob", "--authorized-peers", `./${target}`] },
+    { args: ["peers", "remove", "bob", "--authorized-peers", `./${target}`] }
   ]
 }
 
 const keyCommands = async (box: Box, target: string): Promise<ReadonlyArray<Replacing>> => {
-  expect((await box.run(["keygen", "--identity", "--key", `./${target}`])).code).toBe(0)
+  expect((await box.run(["keygen", "identity", "-o", `./${target}`])).code).toBe(0)
   const env = { SEALWIRE_PASSPHRASE: "correct horse" }
   return [
     { args: ["keys", "protect", `./${target}`], env },
@@ -40,7 +40,7 @@ const keyCommands = async (box: Box, target: string): Promise<ReadonlyArray<Repl
 
 const outputCommands = async (box: Box, target: string): Promise<ReadonlyArray<Replacing>> => {
   for (const name of ["file", "other"])
-    expect((await box.run(["keygen", "--file-key", "--key", `./${name}.key`])).code).toBe(0)
+    expect((await box.run(["keygen", "file-key", "-o", `./${name}.key`])).code).toBe(0)
   box.write("plain", "content")
   expect((await box.run(["encrypt", "plain", ...key, "-o", "sealed"])).code).toBe(0)
   box.write(target, "to be replaced")
@@ -48,8 +48,18 @@ const outputCommands = async (box: Box, target: string): Promise<ReadonlyArray<R
   return [
     { args: ["decrypt", "sealed", ...key, ...over] },
     { args: ["encrypt", "plain", ...key, ...over] },
-    { args: ["rekey", "sealed", "--key", "./other.key", "--old-key", "./file.key", ...over] },
-    { args: ["rekey", `./${target}`, "--key", "./file.key", "--old-key", "./other.key"] }
+    {
+      args: [
+        "rekey",
+        "sealed",
+        "--file-key",
+        "./other.key",
+        "--old-file-key",
+        "./file.key",
+        ...over
+      ]
+    },
+    { args: ["rekey", `./${target}`, "--file-key", "./file.key", "--old-file-key", "./other.key"] }
   ]
 }
 

@@ -3,8 +3,7 @@ import { cpSync, mkdirSync } from "node:fs"
 import { beforeAll, describe, expect } from "vitest"
 import { Secret } from "../../src/bytes/Secret.ts"
 import * as Command from "../../src/cli/arguments/CommandList.ts"
-import { optionTable } from "../../src/cli/arguments/normalizeArguments.ts"
-import { usageOf } from "../../src/cli/arguments/Help.ts"
+import { globalOptionsOf } from "../../src/cli/arguments/globalOptions.ts"
 import { commandList } from "../../src/cli/commands/index.ts"
 import * as KeyPair from "../../src/keys/KeyPair.ts"
 import * as PublicKey from "../../src/keys/PublicKey.ts"
@@ -49,7 +48,7 @@ const completions: Readonly<Record<string, ReadonlyArray<string>>> = {
   "classic send": ["--to", nowhere],
   push: ["--to", nowhere],
   pull: ["--from", nowhere],
-  encrypt: ["--key", "./file.key"],
+  encrypt: ["--file-key", "./file.key"],
   "inbox prune": ["--older", "1d"]
 }
 
@@ -62,18 +61,22 @@ const without = (args: ReadonlyArray<string>, option: string): ReadonlyArray<str
 const slotsOf = (command: (typeof commandList.commands)[number]) => {
   const path = command.path
   const more = completions[path.join(" ")] ?? []
-  const operands = usageOf(command).match(/<[A-Z|]+>/g)?.length ?? 0
+  const operands = command.operands.length
   const ordinary = Array.from({ length: operands }, () => "./none")
-  const options = [...optionTable(command), ["--log-level", "any"], ["--passphrase-fd", "any"]]
+  const options = [...command.options, ...globalOptionsOf(command)]
   return [
-    ...options.flatMap(([name = "", values]) =>
-      values === "none"
-        ? [(secret: string) => [...path, `${name}=${secret}`]]
+    ...options.flatMap(({ name: long, short, value }) => {
+      const name = `--${long}`
+      const letter =
+        short === undefined ? [] : [(secret: string) => [...path, `-${short}${secret}`]]
+      return value === undefined
+        ? [(secret: string) => [...path, `${name}=${secret}`], ...letter]
         : [
+            ...letter,
             (secret: string) => [...path, ...ordinary, ...without(more, name), name, secret],
             (secret: string) => [...path, ...ordinary, ...without(more, name), `${name}=${secret}`]
           ]
-    ),
+    }),
     ...Array.from({ length: operands + 2 }, (_, index) => (secret: string) => [
       ...path,
       ...more,
@@ -111,8 +114,8 @@ const prepared = sharedFolder()
 beforeAll(async () => {
   for (const args of [
     ["keygen"],
-    ["keygen", "--identity"],
-    ["keygen", "--file-key", "-o", "./file.key"],
+    ["keygen", "identity"],
+    ["keygen", "file-key", "-o", "./file.key"],
     ["classic", "keygen"]
   ])
     await run({ cwd: prepared }, args)
@@ -139,7 +142,7 @@ describe("a secret as an argument", () => {
     async ([, command], { box }) => {
       prepare(box)
       const modes = [[], ["--json"], ["--log-level=debug"]]
-      const own = optionTable(command).map(([name]) => name)
+      const own = command.options.map(({ name }) => `--${name}`)
       let turn = command.path.join("").length
       for (const slot of sample(slotsOf(command), 6)) {
         // One form in each place: all of them would take minutes.
@@ -173,8 +176,8 @@ describe("a secret as an argument", () => {
       (secret: string) => ["peers", secret],
       (secret: string) => ["peers", "add", "x", secret],
       (secret: string) => ["peers", "show", secret],
-      (secret: string) => ["peers", "list", "--file", secret],
-      (secret: string) => ["encrypt", "--to", secret, "--anonymous"],
+      (secret: string) => ["peers", "list", "--authorized-peers", secret],
+      (secret: string) => ["encrypt", "--recipient", secret, "--anonymous"],
       (secret: string) => ["decrypt", secret],
       (secret: string) => ["decrypt", `./${secret}`],
       (secret: string) => ["serve", "--key", secret, "--listen", nowhere],
@@ -256,7 +259,7 @@ describe("a secret in a file", () => {
           const output = await expectNoLeak(box, secret, [
             "peers",
             "list",
-            "--file",
+            "--authorized-peers",
             "./peers",
             ...flags
           ])
@@ -270,13 +273,19 @@ describe("a secret in a file", () => {
     for (const [, make] of sample(forms, 5)) {
       const secret = await make()
       box.write("team", `${secret}\n`)
-      await expectNoLeak(box, secret, ["encrypt", "--to", "./team", "-o", "./x", "./file.key"])
+      await expectNoLeak(box, secret, [
+        "encrypt",
+        "--recipient",
+        "./team",
+        "-o",
+        "./x",
+        "./file.key"
+      ])
     }
   })
 
   const configurable = Command.findCommand(commandList, ["serve"])
-  const keys =
-    configurable === undefined ? [] : optionTable(configurable).map(([name]) => name.slice(2))
+  const keys = configurable?.options.map(({ name }) => name) ?? []
   it(sampled("of options is not repeated"), async ({ box }) => {
     let turn = 0
     const texts = [

@@ -120,9 +120,12 @@ describe("signals", () => {
   ] as const)(
     "%s ends a command that waits for the writer of a FIFO",
     async ([signal, code], { box }) => {
-      expect((await box.run(["keygen", "--file-key"])).code).toBe(0)
+      expect((await box.run(["keygen", "file-key"])).code).toBe(0)
       execFileSync("mkfifo", [box.path("fifo")])
-      const running = box.start(["encrypt", "./fifo", "--key", "./sealwire-file.key"], ownProcess)
+      const running = box.start(
+        ["encrypt", "./fifo", "--file-key", "./sealwire-file.key"],
+        ownProcess
+      )
       await sleep(500)
       running.kill(signal)
       expect((await running.ended(3_000)).code).toBe(code)
@@ -207,31 +210,31 @@ describe("closed and full outputs", () => {
     async ({ box }) => {
       const lost = `sealwire: standard output is closed, and the data would be lost; name a file or a pipe\n`
       await box.run(["keygen"])
-      await box.run(["keygen", "--identity"])
-      await box.run(["keygen", "--file-key"])
+      await box.run(["keygen", "identity"])
+      await box.run(["keygen", "file-key"])
       box.write("x", "text")
-      await box.run(["encrypt", "./x", "--key", "./sealwire-file.key", "-o", "./x.sealed"])
+      await box.run(["encrypt", "./x", "--file-key", "./sealwire-file.key", "-o", "./x.sealed"])
       const server = await box.listen(
         "serve --listen unix:./s --key ./sealwire.key --inbox ./i.db --control ./c".split(" "),
         ownProcess
       )
       await box.run(["send", "--to", "unix:./s", "--key", "./sealwire.key", "kept"])
       const { stdout: publicKey } = await box.run(["pubkey"])
-      await box.run(["peers", "add", "alice", publicKey.toString().trim(), "--file", "./p"])
+      await box.run(["peers", "add", "alice", publicKey.toString().trim(), "--authorized-peers", "./p"])
       const closed = (args: string) =>
         box.startOther("sh", ["-c", `exec "$0" "$1" ${args} >&-`, process.execPath, bin]).ended()
       const commands = [
         "inbox take --inbox ./i.db --ack",
-        "decrypt ./x.sealed --key ./sealwire-file.key",
-        "encrypt ./x --key ./sealwire-file.key",
+        "decrypt ./x.sealed --file-key ./sealwire-file.key",
+        "encrypt ./x --file-key ./sealwire-file.key",
         "keygen -o -",
         "pubkey",
         "fingerprint",
         "inspect ./x.sealed",
         "inspect ./x.sealed --json",
         "inbox list --inbox ./i.db",
-        "peers list --file ./p",
-        "peers show alice --file ./p",
+        "peers list --authorized-peers ./p",
+        "peers show alice --authorized-peers ./p",
         "status ./c",
         "status ./c --json",
         "send --reply --to unix:./s --key ./sealwire.key question"

@@ -5,7 +5,7 @@ import { describe, expect } from "vitest"
 import { eventsOf, it, type Box } from "./Sealwire.ts"
 
 const serveWith = async (box: Box, ...args: ReadonlyArray<string>) => {
-  await box.run(["keygen", "--identity", "--key", "./server.key"])
+  await box.run(["keygen", "identity", "-o", "./server.key"])
   const { stdout } = await box.run(["pubkey", "--identity", "./server.key"])
   box.write("peers", "# nobody yet\n")
   const flags = ["--identity", "./server.key", "--authorized-peers", "./peers", ...args]
@@ -30,7 +30,7 @@ const touch = (address: string, bytes: string) =>
 describe("strangers", () => {
   it("have one line, which names the key and the command that allows it", async ({ box }) => {
     const { server, send } = await serveWith(box)
-    await box.run(["keygen", "--identity"])
+    await box.run(["keygen", "identity"])
     const key = (await box.run(["pubkey"])).stdout.toString().trim()
     const fingerprint = (await box.run(["fingerprint", key])).stdout.toString().trim().split(" ")[0]
     for (let count = 0; count < 3; count++) expect((await send()).code).toBe(4)
@@ -48,7 +48,7 @@ describe("strangers", () => {
     const { server, send } = await serveWith(box)
     const keys: Array<string> = []
     for (const name of ["one", "two"]) {
-      await box.run(["keygen", "--identity", "--key", `./${name}.key`])
+      await box.run(["keygen", "identity", "-o", `./${name}.key`])
       keys.push((await box.run(["pubkey", "--identity", `./${name}.key`])).stdout.toString().trim())
       expect((await send("--identity", `./${name}.key`)).code).toBe(4)
     }
@@ -58,7 +58,7 @@ describe("strangers", () => {
 
   it("have one event, which counts", async ({ box }) => {
     const { server, send } = await serveWith(box, "--json")
-    await box.run(["keygen", "--identity"])
+    await box.run(["keygen", "identity"])
     for (let count = 0; count < 3; count++) expect((await send()).code).toBe(4)
     const refused = eventsOf(server.stdout).filter(({ event }) => event === "connection-refused")
     // The second is of the client's question for the server's key, when it was refused.

@@ -325,8 +325,8 @@ describe("a tunnel", () => {
     const target = await startTarget(box, (socket) =>
       socket.once("data", (header: Buffer) => void (headers.push(header), socket.end("seen")))
     )
-    expect((await box.run(["keygen", "--identity", "-o", "./server.key"])).code).toBe(0)
-    expect((await box.run(["keygen", "--identity", "-o", "./alice.key"])).code).toBe(0)
+    expect((await box.run(["keygen", "identity", "-o", "./server.key"])).code).toBe(0)
+    expect((await box.run(["keygen", "identity", "-o", "./alice.key"])).code).toBe(0)
     const alice = (await box.run(["pubkey", "--identity", "./alice.key"])).stdout.toString().trim()
     box.write("authorized_peers", `target="it" ${alice} alice\n`)
     const server = (await box.run(["pubkey", "--identity", "./server.key"])).stdout

@@ -35,7 +35,7 @@ describe.skipIf(Keyring.missingRequirement !== undefined)(
       box
     }) => {
       const { env } = keyring
-      const made = await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })
+      const made = await box.run(["keygen", "identity", "-o", "keyring:sealwire/me"], { env })
       expect([made.code, made.stderr]).toEqual([
         0,
         expect.stringContaining("created a new identity: keyring:sealwire/me")
@@ -47,7 +47,7 @@ describe.skipIf(Keyring.missingRequirement !== undefined)(
         expect.stringMatching(/^sealwire1/)
       ])
       expect(
-        (await box.run(["keygen", "--identity", "-o", "keyring:sealwire/me"], { env })).stderr
+        (await box.run(["keygen", "identity", "-o", "keyring:sealwire/me"], { env })).stderr
       ).toContain("never overwritten")
       expect(box.names).toEqual([])
     })

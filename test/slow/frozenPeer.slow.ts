@@ -52,7 +52,7 @@ const startSite = async (box: Box, network: HalfOpen.Network) => {
   await once(target.listen(box.path("target")), "listening")
   const serve =
     "serve --json --key ./k --inbox ./inbox.db --files ./served --forward echo=unix:./target --control ./c"
-  expect((await box.run(["keygen", "--key", "./k"])).code).toBe(0)
+  expect((await box.run(["keygen", "-o", "./k"])).code).toBe(0)
   const server = await listening(
     run(network.beforeServer, [...serve.split(" "), "--listen", network.listen])
   )

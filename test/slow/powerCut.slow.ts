@@ -270,7 +270,7 @@ describe.skipIf(!hasStrace)("after a power cut (needs strace)", () => {
     async ({ box }) => {
       mkdirSync(box.path("own"))
       await changing(box, ["keygen", "-o", "own/shared.key"])
-      await changing(box, ["keygen", "--identity", "-o", "own/id.key"])
+      await changing(box, ["keygen", "identity", "-o", "own/id.key"])
       await changing(box, ["keys", "rotate", "--begin", "--identity", "own/id.key"])
       /** The keys that are anywhere in the files. */
       const keysIn = (files: Files) =>
@@ -292,23 +292,23 @@ describe.skipIf(!hasStrace)("after a power cut (needs strace)", () => {
         "add",
         "alice",
         await publicKey(box, "own/id.key"),
-        "--file",
+        "--authorized-peers",
         "own/peers"
       ])
-      await changing(box, ["peers", "rename", "alice", "bob", "--file", "own/peers"])
+      await changing(box, ["peers", "rename", "alice", "bob", "--authorized-peers", "own/peers"])
     }
   )
 
   it("an encrypted file is there as a whole or not at all", async ({ box }) => {
     mkdirSync(box.path("own"))
     writeFileSync(box.path("plain"), randomBytes(3 * MiB))
-    expect(await box.run(["keygen", "--file-key", "-o", "file.key"])).toMatchObject({ code: 0 })
-    const encrypt = ["encrypt", "plain", "--key", "file.key", "-o", "own/sealed"]
+    expect(await box.run(["keygen", "file-key", "-o", "file.key"])).toMatchObject({ code: 0 })
+    const encrypt = ["encrypt", "plain", "--file-key", "file.key", "-o", "own/sealed"]
     await changing(box, encrypt)
     writeFileSync(box.path("plain"), randomBytes(2 * MiB))
     await changing(box, [...encrypt, "--overwrite"])
     cpSync(box.path("own/sealed"), box.path("sealed"))
-    await changing(box, ["decrypt", "sealed", "--key", "file.key", "-o", "own/plain"])
+    await changing(box, ["decrypt", "sealed", "--file-key", "file.key", "-o", "own/plain"])
   })
 
   it("an inbox has every message that was acknowledged", { timeout: 600_000 }, async ({ box }) => {

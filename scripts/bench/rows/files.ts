@@ -43,7 +43,7 @@ const prepare = () => {
   for (let written = 0; written < bytes; written += 2 ** 20)
     writeSync(file, noise.update(Buffer.alloc(2 ** 20)))
   closeSync(file)
-  spawnSync(process.execPath, [command, "keygen", "--file-key", "-o", at("sealwire.key")])
+  spawnSync(process.execPath, [command, "keygen", "file-key", "-o", at("sealwire.key")])
   spawnSync("age-keygen", ["-o", at("age.key")])
 }
 
@@ -101,7 +101,7 @@ const programs: ReadonlyArray<Program> = [
       command,
       "encrypt",
       at("plain"),
-      "--key",
+      "--file-key",
       at("sealwire.key"),
       "-o",
       at("sealwire.sealed")
@@ -110,7 +110,7 @@ const programs: ReadonlyArray<Program> = [
       command,
       "decrypt",
       at("sealwire.sealed"),
-      "--key",
+      "--file-key",
       at("sealwire.key"),
       "-o",
       at("sealwire.out")

@@ -48,7 +48,7 @@ const refusals = (site: Site, since: number, code: number) =>
 export const edit = async (site: Site, args: ReadonlyArray<string>): Promise<boolean> =>
   site.withPeers(async () => {
     const read = site.server.waitFor(({ event }) => event === "peers-reloaded")
-    const words = ["peers", ...args, "--file", "./authorized_peers"]
+    const words = ["peers", ...args, "--authorized-peers", "./authorized_peers"]
     const ended = await site.administer(words)
     if (!expect(site, words.slice(0, 3).join(" "), ended, 0)) return false
     if (await read) return true
@@ -166,7 +166,7 @@ const pairOne = async (site: Site, number: number): Promise<void> => {
       `--listen=${site.options.host}:0`,
       "--identity=./server.key",
       "--authorized-peers=./authorized_peers",
-      `--as=${name}`
+      `--peer-name=${name}`
     ])
     const waiting = await host.until(
       () => host.events.find(({ event }) => event === "pairing-listening"),
@@ -178,7 +178,7 @@ const pairOne = async (site: Site, number: number): Promise<void> => {
     }
     const join = site.spawn(
       "pair",
-      ["pair", String(waiting.address), "--for", site.address, "--as", site.name],
+      ["pair", String(waiting.address), "--server", site.address, "--peer-name", site.name],
       { input: "open" }
     )
     join.type(`${String(waiting.code)}\n`)

@@ -82,7 +82,7 @@ const prune = async (site: Site): Promise<void> => {
 /** Compares the book with a list of what is pending; returns the number of pending messages. */
 const audit = async (site: Site): Promise<number> => {
   const before = Date.now()
-  const args = ["inbox", "list", ...at, "--limit", "99999"]
+  const args = ["inbox", "list", ...at, "--count", "99999"]
   const listed = await site.administer(args)
   if (!expectSuccess(site, args, listed)) return 0
   const pending = listed.events.filter(({ event }) => event === "inbox-message")

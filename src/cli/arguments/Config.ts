@@ -4,7 +4,8 @@ import { quoted } from "../../bytes/excerpt.ts"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
-import { optionTable } from "./normalizeArguments.ts"
+import type { FlagData } from "./Flag.ts"
+import { globalOptionsOf } from "./globalOptions.ts"
 import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 import { ConfigInvalid, read } from "./ConfigFile.ts"
@@ -24,7 +25,8 @@ export interface ExpandedCommandLine extends CommandLine {
   readonly tables: ReadonlyArray<CommandLine>
 }
 
-type OptionTable = ReadonlyMap<string, ReturnType<typeof optionTable>[number][1]>
+/** The options that the file may have, by their long names. */
+type OptionTable = ReadonlyMap<string, FlagData>
 
 /** Adds the options of the file that `--config` names, if there is one. */
 export const expandConfig = (
@@ -33,15 +35,20 @@ export const expandConfig = (
 ): Effect.Effect<ExpandedCommandLine, ConfigInvalid> =>
   Effect.suspend((): Effect.Effect<ExpandedCommandLine, ConfigInvalid> => {
     const command = findCommand(list, args)
-    const known: OptionTable =
-      command === undefined
-        ? new Map()
-        : new Map([["--log-level", "any"] as const, ...optionTable(command)])
+    const known = command === undefined ? new Map<string, FlagData>() : optionsInFile(command)
     const file = known.has(option) ? valueOf(beforeDashes(args), option) : undefined
     return command === undefined || file === undefined
       ? Effect.succeed({ args, locations: new Map(), tables: [] })
       : expandFile({ command, known, file }, args)
   })
+
+const optionsInFile = (command: CommandSpec): OptionTable =>
+  new Map(
+    [
+      ...globalOptionsOf(command).filter(({ name }) => name === "log-level"),
+      ...command.options
+    ].map((each) => [`--${each.name}`, each])
+  )
 
 interface Target {
   readonly command: CommandSpec
@@ -113,8 +120,8 @@ const readOptions = (
       const line = lineOf(text, key, from)
       const where = line === 0 ? file : `${file}:${line}`
       const name = `--${key}`
-      const values = known.get(name)
-      if (values === undefined || name === option)
+      const found = known.get(name)
+      if (found === undefined || name === option)
         return yield* new ConfigInvalid({
           where,
           detail:
@@ -122,7 +129,7 @@ const readOptions = (
               ? `write [[${key}]] in double brackets, once for each ${key}`
               : `unknown option ${quoted(key)} of sealwire ${command.path.join(" ")}`
         })
-      const formatted = argumentsOf(name, value, values === "none")
+      const formatted = argumentsOf(name, value, found.value === undefined)
       if (typeof formatted === "string")
         return yield* new ConfigInvalid({ where, detail: `${key} ${formatted}` })
       locations.set(name, where)

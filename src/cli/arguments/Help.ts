@@ -1,140 +1,178 @@
-// `--help`: summary, examples, usage, options. @effect/cli formats the texts of the options.
-import type * as CliConfig from "@effect/cli/CliConfig"
-import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
-import * as Usage from "@effect/cli/Usage"
+// The pages of help: of all commands, of a group, of a command, of a topic.
+import type { Screen } from "../Screen.ts"
 import { beforeDashes, findCommand, type CommandList } from "./CommandList.ts"
-import type { CommandSpec } from "./CommandSpec.ts"
-import { loadsNoKey } from "./optionRules.ts"
+import { commandGroups, type CommandSpec } from "./CommandSpec.ts"
+import {
+  descriptionOf,
+  firstSentence,
+  nameOf,
+  namesOf,
+  operandOf,
+  optionGroupsOf,
+  summaryOf,
+  usageOf
+} from "./describe.ts"
+import { commandLines, heading, rows, section, stacked, wrap } from "./helpText.ts"
+import { topicOf, topics, type Topic } from "./topics.ts"
+
+/** All of the help, or a summary on one screen. */
+export type Length = "long" | "short"
 
 /**
- * The help page that the arguments ask for: of a command, of a group of commands, or of all.
- * Undefined if they ask for none.
+ * The help page that the arguments ask for with `--help`, `-h`, no command at all or a group alone.
+ * Undefined if they ask for none, or after a command that does not exist.
  */
-export const helpFor = (list: CommandList, args: ReadonlyArray<string>): string | undefined => {
+export const helpFor = (
+  list: CommandList,
+  args: ReadonlyArray<string>,
+  screen: Screen
+): string | undefined => {
   const words = beforeDashes(args)
-  const named = findCommand(list, words)
-  const isWanted = words.some((word) => word === "--help" || word === "-h")
-  if (named !== undefined) return isWanted ? commandPage(named) : undefined
-  const group =
-    words[0] !== undefined && Object.hasOwn(list.groups, words[0]) ? words[0] : undefined
-  if (group !== undefined && (isWanted || words.length === 1)) return groupPage(list, group)
-  return words.length === 0 || isWanted ? rootPage(list) : undefined
+  const length = words.includes("--help") ? "long" : words.includes("-h") ? "short" : undefined
+  const command = findCommand(list, words)
+  if (command !== undefined)
+    return length === undefined ? undefined : commandPage(command, length, screen)
+  const named = words.filter((word) => !word.startsWith("-"))
+  const isAlone = words.length === named.length && words.length <= 1
+  return length !== undefined || isAlone ? pageOf(list, named, screen) : undefined
 }
 
-const heading = (text: string): string => `\u001b[1m${text}\u001b[0m`
-
-const section = (title: string, lines: ReadonlyArray<string>): string =>
-  [heading(title), ...lines.map((line) => `  ${line}`)].join("\n")
-
-const table = (rows: ReadonlyArray<readonly [string, string]>): ReadonlyArray<string> => {
-  const width = Math.max(...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`)
+/** The page of a command, a group or a topic; of all commands without words. */
+export const pageOf = (
+  list: CommandList,
+  words: ReadonlyArray<string>,
+  screen: Screen
+): string | undefined => {
+  const [first, ...more] = words
+  if (first === undefined) return rootPage(list, screen)
+  const command = list.commands.find(({ path }) => path.join(" ") === words.join(" "))
+  if (command !== undefined) return commandPage(command, "long", screen)
+  if (more.length > 0) return undefined
+  const topic = topicOf(first)
+  const pages = [
+    ...(Object.hasOwn(list.groups, first) ? [groupPage(list, first, screen)] : []),
+    ...(topic === undefined ? [] : [topicPage(topic, screen)])
+  ]
+  return pages.length === 0 ? undefined : pages.join("\n\n")
 }
 
-const exampleLines = (examples: CommandSpec["examples"]): ReadonlyArray<string> =>
-  examples.flatMap(([command, meaning]) => [`${command}`, `    ${meaning}`])
+const sentence = "Encrypted, authenticated messages, files and tunnels between known machines."
 
-const passphraseOption = [
-  "--passphrase-fd N",
-  "read the passphrase of a protected key from file descriptor N (default: SEALWIRE_PASSPHRASE, then the terminal)"
-] as const
-
-const builtIns: ReadonlyArray<readonly [string, string]> = [
-  ["--help, -h", "show the help of a command"],
-  ["--version", "show the version"],
-  ["--completions SHELL", "print a completion script for bash, zsh or fish"],
-  ["--log-level LEVEL", "minimum log level on stderr: debug, info, warning, error, none"],
-  passphraseOption
+/** The commonest jobs, in the order in which a new user meets them. */
+export const rootExamples: ReadonlyArray<readonly [string, string]> = [
+  ["sealwire pair nas.example:8080", "exchange keys, once"],
+  ['sealwire send "Hello" --to nas.example:8080', "send a message"],
+  ["sealwire push ./photos --to nas.example:8080", "copy a folder"],
+  ["sealwire tunnel --listen :5432 --to nas.example:8080", "reach a database"],
+  ["sealwire encrypt plan.pdf -r alice -o plan.sealed", "encrypt for alice"]
 ]
 
-const builtInsOf = (path: ReadonlyArray<string>) =>
-  loadsNoKey(path) ? builtIns.filter((option) => option !== passphraseOption) : builtIns
+/** The commands of a heading; a group of commands is one row. The last line names `help`. */
+const rootRows = ({ shown, groups }: CommandList, group: string) => {
+  const found = new Map<string, string>()
+  for (const { path, summary, group: own } of shown)
+    if (own === group && path[0] !== "help") found.set(path[0], groups[path[0]] ?? summary)
+  return [...found]
+}
 
-const nameOf = ({ path }: CommandSpec): string => `sealwire ${path.join(" ")}`
-
-const commandRows = (commands: ReadonlyArray<CommandSpec>) =>
-  table(commands.map(({ path, summary }) => [path.join(" "), summary]))
-
-const rootPage = ({ shown }: CommandList): string =>
-  [
-    "sealwire: encrypted, authenticated messages between programs that know each other's key",
-    section("EXAMPLES", exampleLines(shown.flatMap(({ examples }) => examples.slice(0, 1)))),
-    section("COMMANDS", commandRows(shown)),
-    section("EVERY COMMAND", table(builtIns)),
-    section("EXIT CODES", [
-      ...table([
-        ["0", "success: done and acknowledged"],
-        ["1", "internal error (a bug in sealwire)"],
-        ["2", "usage or configuration error"],
-        ["3", "key missing, unreadable or invalid"],
-        ["4", "authentication failed"],
-        ["5", "network error; a retry may succeed"],
-        ["6", "data tampered with or truncated, or protocol error"],
-        ["7", "incomplete; run the command again to resume"],
-        ["8", "denied by the rules of the other side"],
-        ["129, 130, 141, 143", "ended by SIGHUP, SIGINT, SIGPIPE or SIGTERM"]
-      ])
-    ])
+const rootPage = (list: CommandList, screen: Screen): string => {
+  const { columns } = screen
+  const width = Math.max(...list.shown.map(({ path }) => path[0].length))
+  const commands = commandGroups.flatMap((group) => [
+    heading(group.toUpperCase(), screen),
+    ...rows(
+      rootRows(list, group).map(([name, summary]) => [name.padEnd(width), summary]),
+      columns
+    )
+  ])
+  return [
+    wrap(sentence, columns).join("\n"),
+    ...section("EXAMPLES", rows(rootExamples, columns, columns - 24), screen),
+    commands.join("\n"),
+    wrap(
+      `More: sealwire help COMMAND or TOPIC (${topics.map(({ name }) => name).join(", ")})`,
+      columns
+    ).join("\n")
   ].join("\n\n")
+}
 
-const groupPage = ({ commands, groups }: CommandList, group: string): string => {
+const groupPage = ({ commands, groups }: CommandList, group: string, screen: Screen): string => {
   const members = commands.filter(({ path }) => path[0] === group)
   return [
-    `sealwire ${group}: ${groups[group] ?? ""}`,
-    section("EXAMPLES", exampleLines(members.flatMap(({ examples }) => examples.slice(0, 1)))),
-    section("COMMANDS", commandRows(members)),
-    section("EVERY COMMAND", table(builtInsOf([group])))
-  ].join("\n\n")
+    ...wrap(`sealwire ${group}: ${groups[group] ?? ""}`, screen.columns),
+    "",
+    ...section(
+      "EXAMPLES",
+      exampleLines(
+        members.flatMap(({ examples }) => examples.slice(0, 1)),
+        screen
+      ),
+      screen
+    ),
+    "",
+    ...section(
+      "COMMANDS",
+      rows(
+        members.map(({ path, summary }) => [path.join(" "), summary]),
+        screen.columns
+      ),
+      screen
+    ),
+    "",
+    ...wrap(`Options: sealwire help ${group} COMMAND.`, screen.columns)
+  ].join("\n")
 }
 
-const commandPage = (command: CommandSpec): string =>
+const topicPage = ({ name, text, rows: table }: Topic, screen: Screen): string =>
   [
-    `${nameOf(command)}: ${command.summary}`,
-    section("EXAMPLES", exampleLines(command.examples)),
-    section("USAGE", [usageOf(command)]),
-    optionSection(command),
-    section("EVERY COMMAND", table(builtInsOf(command.path)))
-  ].join("\n\n")
-
-/** The arguments and options as @effect/cli formats them, without its filler sentences. */
-const optionSection = (command: CommandSpec): string =>
-  withoutParentheses(HelpDoc.toAnsiText(Command.getHelp(command.command, cliConfig)))
-    .trim()
-    .split(/\n\s*\n/)
-    .filter(
-      (paragraph) =>
-        !/^\s*(A user-defined piece of text|A true or false value|This setting is optional)\.$/.test(
-          paragraph
-        )
+    ...section(
+      name.toUpperCase(),
+      [...wrap(text, screen.columns, 2), "", ...rows(table, screen.columns)],
+      screen
     )
-    .map((paragraph) =>
-      /^\S*[A-Z]+\S*$/.test(paragraph) && !paragraph.includes("<")
-        ? `\n${paragraph}`
-        : `  ${paragraph}`
-    )
-    .join("\n")
-    .trim()
+  ].join("\n")
 
-export const usageOf = (command: CommandSpec): string => {
-  const usage = withoutParentheses(
-    HelpDoc.toAnsiText(Usage.getHelp(Command.getUsage(command.command)))
+const exampleLines = (
+  examples: CommandSpec["examples"],
+  { columns }: Screen
+): ReadonlyArray<string> =>
+  examples.flatMap(([command, meaning]) => [
+    ...commandLines(command, columns),
+    ...wrap(meaning, columns, 6)
+  ])
+
+const commandPage = (command: CommandSpec, length: Length, screen: Screen): string => {
+  const { columns } = screen
+  const isLong = length === "long"
+  const operands = command.operands.map(
+    (operand) =>
+      [operandOf(operand), isLong ? operand.describe : firstSentence(operand.describe)] as const
   )
-    .trim()
-    // A repeatable option is optional too, which @effect/cli does not show.
-    .replace(/(--\S+ [^\s.]+)\.\.\./g, "[$1]...")
-  return `sealwire ${[...command.path.slice(0, -1), usage].join(" ")}`
-}
-
-/** Removes the parentheses that @effect/cli puts around two names: `-o, --output KEY`. */
-const withoutParentheses = (text: string): string => text.replace(/\((-[a-z], --[^()]+)\)/g, "$1")
-
-/** The settings of @effect/cli for parsing and for help. */
-export const cliConfig: CliConfig.CliConfig = {
-  isCaseSensitive: true,
-  autoCorrectLimit: 2,
-  finalCheckBuiltIn: false,
-  showAllNames: true,
-  showBuiltIns: false,
-  showTypes: false
+  const table = isLong ? stacked : rows
+  return [
+    wrap(`${nameOf(command)}: ${command.summary}`, columns).join("\n"),
+    ...(isLong && command.about !== undefined ? [wrap(command.about, columns).join("\n")] : []),
+    ...section("USAGE", wrap(usageOf(command), columns, 2), screen),
+    ...(isLong ? section("EXAMPLES", exampleLines(command.examples, screen), screen) : []),
+    ...section("ARGUMENTS", table(operands, columns), screen),
+    ...optionGroupsOf(command).flatMap(([title, options]) =>
+      section(
+        title.toUpperCase(),
+        table(
+          options.map((option) => [
+            isLong ? namesOf(option).trimStart() : namesOf(option),
+            isLong ? descriptionOf(option) : summaryOf(option)
+          ]),
+          columns
+        ),
+        screen
+      )
+    ),
+    wrap(
+      isLong
+        ? "See also: sealwire help keys, addresses, exit-codes or environment."
+        : `More: sealwire ${command.path.join(" ")} --help`,
+      columns
+    ).join("\n")
+  ].join("\n\n")
 }

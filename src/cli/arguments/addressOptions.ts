@@ -1,5 +1,5 @@
 // Options that name addresses.
-import * as Options from "@effect/cli/Options"
+import * as Flag from "./Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Code from "../../bytes/Code.ts"
@@ -15,13 +15,18 @@ export const onlyForListening =
   "an inherited socket can only listen; write host:port or the path of a socket"
 
 /** The forms of an address, for help. */
-export const addressForms = (inherited: boolean) =>
-  `host:port, [v6]:port, :port (loopback), /path${inherited ? ", unix:path, fd:N or systemd:NAME" : " or unix:path"}`
+export const addressForms: ReadonlyArray<readonly [form: string, meaning: string]> = [
+  ["host:port", "a name or an IPv4 address, and a port"],
+  ["[v6]:port", "an IPv6 address"],
+  [":port", "a port of this machine, on the loopback address only"],
+  ["/path, unix:path", "a Unix socket"],
+  ["fd:N, systemd:NAME", "an inherited socket, to listen on"]
+]
 
 const addressOption = (name: string, inherited: boolean) =>
-  Options.text(name).pipe(
-    Options.withPseudoName("ADDRESS"),
-    Options.mapEffect((text) => {
+  Flag.text(name).pipe(
+    Flag.withValue("ADDRESS"),
+    Flag.mapEffect((text) => {
       const parsed = Address.parse(text)
       if (Either.isLeft(parsed))
         return optionError(
@@ -38,8 +43,8 @@ const addressOption = (name: string, inherited: boolean) =>
 
 const addressOrOrigin = (name: string, description: string, inherited: boolean) =>
   addressOption(name, inherited).pipe(
-    Options.withDefault(origin),
-    Options.withDescription(`${description} ${addressForms(inherited)}. Default: ${originAddress}.`)
+    Flag.withDefault(origin),
+    Flag.withDescription(description, originAddress)
   )
 
 /** The address of a server. */
@@ -51,7 +56,4 @@ export const listen = addressOrOrigin("listen", "Address to listen on.", true)
 
 /** An address without a default. */
 export const optionalAddress = (name: string, description: string, inherited = false) =>
-  addressOption(name, inherited).pipe(
-    Options.optional,
-    Options.withDescription(`${description} ${addressForms(inherited)}.`)
-  )
+  addressOption(name, inherited).pipe(Flag.optional, Flag.withDescription(description))

@@ -1,13 +1,12 @@
 // Parses a command line without running the command.
 import * as Command from "@effect/cli/Command"
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { normalizeArguments } from "./normalizeArguments.ts"
 import { expandConfig, locateErrors, type CommandLine } from "./Config.ts"
 import type { CommandSpec } from "./CommandSpec.ts"
 import { findCommand, type CommandList } from "./CommandList.ts"
-import { commandTree } from "./commandTree.ts"
+import { runCommand } from "./commandTree.ts"
 
 /** The number of options in the configuration file. Fails with the errors of the command itself. */
 export const dryRun = (list: CommandList, args: ReadonlyArray<string>) =>
@@ -37,18 +36,7 @@ export const parseCommandLines = (
           Effect.sync(() => received.push(options as never))
         ) as typeof command.command
       }
-      const run = Command.run(commandTree([recorder]), {
-        name: "sealwire",
-        version: "",
-        executable: "sealwire"
-      })
-      yield* Console.consoleWith((console) =>
-        Effect.withConsole(run(["node", "sealwire", ...words]), {
-          ...console,
-          log: () => Effect.void,
-          error: () => Effect.void
-        })
-      )
+      yield* runCommand([recorder], words)
       return received
     }).pipe(locateErrors(locations))
   ).pipe(Effect.map((received) => received.flat()))

@@ -1,6 +1,6 @@
 // The keys of the file commands: the recipients to encrypt for, and the keys to decrypt with.
 import { shown } from "../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "./Flag.ts"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -25,12 +25,12 @@ export class SenderNeeded extends Data.TaggedError("SenderNeeded")<{ readonly id
   override get message(): string {
     return (
       `no identity at ${shown(this.identity)} to authenticate the sender of the file; ` +
-      "create one: sealwire keygen --identity, or leave the sender out: --anonymous"
+      "create one: sealwire keygen identity, or leave the sender out: --anonymous"
     )
   }
 }
 
-/** The sender of a file is not the one that `--from` names. */
+/** The sender of a file is not the one that `--sender` names. */
 export class SenderUnexpected extends Data.TaggedError("SenderUnexpected")<{
   readonly file: string
   readonly detail: string
@@ -42,43 +42,50 @@ export class SenderUnexpected extends Data.TaggedError("SenderUnexpected")<{
 
 /** The options that select the recipients. */
 export const recipientOptions = {
-  to: Options.text("to").pipe(
-    Options.withPseudoName("RECIPIENT"),
-    Options.repeated,
-    Options.withDescription(
+  recipient: Flag.text("recipient").pipe(
+    Flag.withShort("r"),
+    Flag.completing("peer"),
+    Flag.withGuesses("--to"),
+    Flag.withValue("RECIPIENT"),
+    Flag.repeated,
+    Flag.withDescription(
       "Recipient: a public key (sealwire1…), a name in authorized_peers or known_peers, or a file with one public key per line. " +
-        "Repeatable. You can decrypt the file only if you are a recipient."
+        "You can decrypt the file only if you are a recipient."
     )
   ),
-  anonymous: Options.boolean("anonymous").pipe(
-    Options.withDescription(
-      "Leave the sender out. Default: recipients see your identity and verify it."
+  anonymous: Flag.boolean("anonymous").pipe(
+    Flag.withDescription(
+      "Leave the sender out. Without it recipients see your identity and verify it."
     )
   ),
-  passphrase: Options.boolean("passphrase").pipe(
-    Options.withDescription(
+  passphrase: Flag.boolean("passphrase").pipe(
+    Flag.withShort("p"),
+    Flag.withDescription(
       "Encrypt with a passphrase: from --passphrase-fd, SEALWIRE_PASSPHRASE or the terminal."
     )
   )
 }
 
 export const keyOption = (name: string, description: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName("KEY"),
-    Options.optional,
-    Options.withDescription(`${description}: ${shared.keyLocations}.`)
+  Flag.text(name).pipe(
+    Flag.withValue("KEY"),
+    Flag.completing("file"),
+    Flag.optional,
+    Flag.withDescription(`${description}.`)
   )
 
-export const senderOption = Options.text("from").pipe(
-  Options.withPseudoName("SENDER"),
-  Options.optional,
-  Options.withDescription(
-    "Decrypt only if this sender wrote the file: a public key, a name or a file, as for encrypt --to."
+export const senderOption = Flag.text("sender").pipe(
+  Flag.completing("peer"),
+  Flag.withGuesses("--from"),
+  Flag.withValue("SENDER"),
+  Flag.optional,
+  Flag.withDescription(
+    "Decrypt only if this sender wrote the file: a public key, a name or a file, as for encrypt --recipient."
   )
 )
 
 interface RecipientFlags {
-  readonly to: ReadonlyArray<string>
+  readonly recipient: ReadonlyArray<string>
   readonly anonymous: boolean
   readonly passphrase: boolean
   readonly key: Option.Option<string>
@@ -97,18 +104,20 @@ type RecipientError =
  * passphrase names `reference`.
  */
 export const loadRecipients = (
-  { to, anonymous, passphrase, key, identity }: RecipientFlags,
+  { recipient, anonymous, passphrase, key, identity }: RecipientFlags,
   reference: string
 ): Effect.Effect<Recipients, RecipientError> =>
   Effect.gen(function* () {
-    const ways = [to.length > 0, Option.isSome(key), passphrase].filter(Boolean).length
+    const ways = [recipient.length > 0, Option.isSome(key), passphrase].filter(Boolean).length
     if (ways === 0)
-      return yield* shared.usageError("no recipients; use --to, --key or --passphrase")
-    if (ways > 1) return yield* shared.usageError("--to, --key and --passphrase exclude each other")
-    if (anonymous && to.length === 0) return yield* shared.usageError("--anonymous requires --to")
+      return yield* shared.usageError("no recipients; use --recipient, --file-key or --passphrase")
+    if (ways > 1)
+      return yield* shared.usageError("--recipient, --file-key and --passphrase exclude each other")
+    if (anonymous && recipient.length === 0)
+      return yield* shared.usageError("--anonymous requires --recipient")
     if (Option.isSome(key)) return Recipients.FileKey({ key: yield* loadKey(key.value, FileKey) })
     if (passphrase) return Recipients.Passphrase({ reference })
-    const publicKeys = (yield* Effect.forEach(to, recipients.publicKeysOf)).flat()
+    const publicKeys = (yield* Effect.forEach(recipient, recipients.publicKeysOf)).flat()
     if (anonymous) return Recipients.Anonymous({ publicKeys })
     const own = shared.identityReference(identity)
     const sender = yield* Effect.catchIf(
@@ -204,9 +213,9 @@ export const loadFileKey = (key: Option.Option<string>): Effect.Effect<Secret, K
     FileKey
   )
 
-/** Fails unless the sender of the file is the one that `--from` names. An anonymous file fails. */
+/** Fails unless the sender of the file is the one that `--sender` names. An anonymous file fails. */
 export const checkSender = (
-  from: Option.Option<string>,
+  expectedSender: Option.Option<string>,
   { sender }: Origin,
   file: string
 ): Effect.Effect<
@@ -214,16 +223,16 @@ export const checkSender = (
   SenderUnexpected | PeersInvalid | recipients.RecipientUnknown | KeyReferenceInvalid
 > =>
   Effect.gen(function* () {
-    if (Option.isNone(from)) return
+    if (Option.isNone(expectedSender)) return
     if (sender === undefined)
       return yield* new SenderUnexpected({ file, detail: "its sender is anonymous" })
-    const expected = yield* recipients.publicKeysOf(from.value)
+    const expected = yield* recipients.publicKeysOf(expectedSender.value)
     if (expected.some((key) => Buffer.compare(key, sender) === 0)) return
     const name = (yield* recipients.findPeer(sender))?.name
     const actual = `${name === undefined ? "" : `${name}, `}${PublicKey.encode(sender)}`
     return yield* new SenderUnexpected({
       file,
-      detail: `it is from ${actual}, not from ${shown(from.value)}`
+      detail: `it is from ${actual}, not from ${shown(expectedSender.value)}`
     })
   })
 

@@ -1,34 +1,28 @@
 // Options that name keys, and the default places of keys.
 import { mkdir } from "node:fs/promises"
 import path from "node:path"
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "./Operand.ts"
+import * as Flag from "./Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ciphers } from "../../classic/ciphers.ts"
-import type { Provider } from "../../keys/Provider.ts"
 import { providers } from "../../keys/providers/index.ts"
 import * as UserFolder from "../../keys/UserFolder.ts"
 
-const referenceForms = (some: ReadonlyArray<Provider>) =>
-  `a path, or ${some.map(({ form, summary }) => `${form} (${summary})`).join(", ")}`
-
-/** The forms of a key reference, for help. */
-export const keyLocations = referenceForms(providers)
-
 /** The forms of a reference to a place where a key can be created. */
-export const writableKeyLocations = referenceForms(
-  providers.filter(({ location }) => typeof location("").write !== "string")
-)
+export const writableKeyForms: ReadonlyArray<string> = providers
+  .filter(({ location }) => typeof location("").write !== "string")
+  .map(({ form }) => form)
+
+/** The default key files of the classic commands, for help. */
+export const classicKeyFiles = `${[...new Set(ciphers.map(({ keyFile }) => keyFile))].join(", or ")} for ${ciphers.at(-1)?.name ?? ""}`
 
 /** The key of the classic commands. Its default depends on the cipher. */
-export const key = Options.text("key").pipe(
-  Options.withPseudoName("KEY"),
-  Options.optional,
-  Options.withDescription(
-    `Key: ${keyLocations}. ` +
-      `Default: ${[...new Set(ciphers.map(({ keyFile }) => keyFile))].join(", or ")} for ${ciphers.at(-1)?.name ?? ""}.`
-  )
+export const key = Flag.text("key").pipe(
+  Flag.completing("file"),
+  Flag.withValue("KEY"),
+  Flag.optional,
+  Flag.withDescription("Key shared with the other side.", classicKeyFiles)
 )
 
 /** The default path of a shared key. The server creates the key; the client never does. */
@@ -53,31 +47,35 @@ export const createConfigFolder: Effect.Effect<void> = Effect.suspend(() => {
 })
 
 /** The key file that a command rewrites. */
-export const keyFile = Args.text({ name: "FILE" }).pipe(Args.withDescription("Key file."))
-
-export const sharedKey = Options.text("key").pipe(
-  Options.withPseudoName("KEY"),
-  Options.optional,
-  Options.withDescription(
-    `Shared key: ${keyLocations}. Default without an identity: ${sharedKeyFile}.`
-  )
+export const keyFile = Operand.text("FILE").pipe(
+  Operand.completing("file"),
+  Operand.withDescription("Key file.")
 )
 
-export const identity = Options.text("identity").pipe(
-  Options.withPseudoName("KEY"),
-  Options.optional,
-  Options.withDescription(
-    `Your identity (private key): ${keyLocations}. Default, if one is needed: ${shownIdentityFile}.`
-  )
+export const sharedKey = Flag.text("key").pipe(
+  Flag.completing("file"),
+  Flag.withValue("KEY"),
+  Flag.optional,
+  Flag.withDescription("Key shared with the other side.", `${sharedKeyFile}, without an identity`)
+)
+
+export const identity = Flag.text("identity").pipe(
+  Flag.withShort("i"),
+  Flag.completing("file"),
+  Flag.withValue("KEY"),
+  Flag.optional,
+  Flag.withDescription("Your identity: the private key that authenticates you.", shownIdentityFile)
 )
 
 export const identityReference = (given: Option.Option<string>): string =>
   Option.getOrElse(given, identityFile)
 
-export const authorizedPeers = Options.text("authorized-peers").pipe(
-  Options.withPseudoName("FILE"),
-  Options.optional,
-  Options.withDescription(
-    `File of authorized clients, one "public-key name" per line. Default: ${shownConfigFolder}/authorized_peers.`
+export const authorizedPeers = Flag.text("authorized-peers").pipe(
+  Flag.completing("file"),
+  Flag.withValue("FILE"),
+  Flag.optional,
+  Flag.withDescription(
+    'File of authorized clients, one "public-key name" per line.',
+    `${shownConfigFolder}/authorized_peers`
   )
 )

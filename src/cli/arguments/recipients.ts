@@ -4,7 +4,6 @@ import { readFile, stat } from "node:fs/promises"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { limits } from "../../files/limits.ts"
 import * as InlineKey from "../../keys/InlineKey.ts"
 import type { KeyReferenceInvalid } from "../../keys/KeyErrors.ts"
@@ -66,9 +65,7 @@ export const findPeer = (
 /** The lines of authorized_peers and known_peers. */
 const peers: Effect.Effect<ReadonlyArray<PeersFile.PeerEntry>, PeersInvalid> = Effect.suspend(() =>
   Effect.map(
-    Effect.forEach([false, true], (known) =>
-      PeersFile.read(PeersFile.fileOf({ known, file: Option.none() }))
-    ),
+    Effect.forEach([false, true], (known) => PeersFile.read(PeersFile.defaultFileOf(known))),
     (lists) => lists.flat()
   )
 )

@@ -1,6 +1,6 @@
 // The options that push and pull share, and the values made from them.
 import { quoted } from "../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "./Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { linkPolicies, type LinkPolicy, type Policy } from "../../services/transfer/Messages.ts"
@@ -9,19 +9,23 @@ import * as shared from "./options.ts"
 const units: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 }
 
 export const options = {
-  dryRun: Options.boolean("dry-run").pipe(
-    Options.withDescription("Show what would be transferred, and change nothing.")
+  dryRun: Flag.boolean("dry-run").pipe(
+    Flag.withShort("n"),
+    Flag.withDescription("Show what would be transferred, and change nothing.")
   ),
-  overwrite: Options.boolean("overwrite").pipe(Options.withDescription("Replace existing files.")),
-  rename: Options.boolean("rename").pipe(
-    Options.withDescription("Store a file under another name if its name exists: report (1).txt.")
+  overwrite: Flag.boolean("overwrite").pipe(Flag.withDescription("Replace existing files.")),
+  rename: Flag.boolean("rename").pipe(
+    Flag.withDescription("Store a file under another name if its name exists: report (1).txt.")
   ),
-  skip: Options.boolean("skip").pipe(
-    Options.withDescription("Skip existing files. Default: fail if a file exists.")
+  skip: Flag.boolean("skip").pipe(
+    Flag.withDescription(
+      "Skip existing files. Without --overwrite, --rename or --skip an existing file is an error."
+    )
   ),
-  symlinks: Options.text("symlinks").pipe(
-    Options.withPseudoName("POLICY"),
-    Options.mapEffect(
+  symlinks: Flag.text("symlinks").pipe(
+    Flag.withChoices(linkPolicies),
+    Flag.withValue("POLICY"),
+    Flag.mapEffect(
       (text): Effect.Effect<LinkPolicy, never> | ReturnType<typeof shared.optionError> => {
         const found = linkPolicies.find((policy) => policy === text)
         return found === undefined
@@ -32,14 +36,17 @@ export const options = {
           : Effect.succeed(found)
       }
     ),
-    Options.withDefault("skip" as LinkPolicy),
-    Options.withDescription(
-      "Symbolic links: skip (with a warning), follow (transfer the target), keep (as links that stay inside the folder). Default: skip."
+    Flag.withDefault("skip" as LinkPolicy),
+    Flag.withDescription(
+      "Symbolic links: skip (with a warning), follow (transfer the target), keep (as links that stay inside the folder)."
     )
   ),
-  limit: Options.text("limit").pipe(
-    Options.withPseudoName("RATE"),
-    Options.mapEffect((text) => {
+  limit: Flag.text("limit").pipe(
+    Flag.withGuesses("--bwlimit"),
+    Flag.withGroup("Connection"),
+    Flag.excluding(["--dry-run"], "a dry run transfers no content"),
+    Flag.withValue("RATE"),
+    Flag.mapEffect((text) => {
       const [, digits = "", unit = ""] = /^(\d{1,9})([KMG]?)$/.exec(text) ?? []
       const rate = Number(digits) * (units[unit] ?? 0)
       return rate > 0
@@ -49,8 +56,8 @@ export const options = {
             `${quoted(text)} is not a rate; write bytes per second: 500K, 10M`
           )
     }),
-    Options.optional,
-    Options.withDescription("Bandwidth limit in bytes per second: 500K, 10M (binary units).")
+    Flag.optional,
+    Flag.withDescription("Bandwidth limit in bytes per second: 500K, 10M (binary units).")
   ),
   retry: shared.retry("data that has arrived is not transferred again"),
   padding: shared.padding,

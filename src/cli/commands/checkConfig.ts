@@ -1,6 +1,6 @@
 import { quoted } from "../../bytes/excerpt.ts"
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import { commandSpec, type CommandSpec } from "../arguments/CommandSpec.ts"
 import { dryRun } from "../arguments/dryRun.ts"
@@ -12,20 +12,26 @@ import { Event } from "../output/events/index.ts"
 export const checkConfig = (commands: readonly [CommandSpec, ...ReadonlyArray<CommandSpec>]) => {
   const names = commands.map(({ path }) => path.join(" "))
   return commandSpec(
-    ["check-config"],
-    "validate a configuration file",
-    [
-      ["sealwire check-config ./sealwire.toml", "exit code 0, or the line that is wrong"],
-      ["sealwire check-config ./tunnels.toml --for tunnel", "a file for sealwire tunnel --config"]
-    ],
     {
-      file: Args.text({ name: "FILE" }).pipe(
-        Args.withDescription("The configuration file, as for --config.")
+      path: ["check-config"],
+      group: "Operate",
+      summary: "validate a configuration file",
+      examples: [
+        ["sealwire check-config ./sealwire.toml", "exit code 0, or the line that is wrong"],
+        ["sealwire check-config ./tunnels.toml --for tunnel", "a file for sealwire tunnel --config"]
+      ],
+      loadsKey: false
+    },
+    {
+      file: Operand.text("FILE").pipe(
+        Operand.completing("file"),
+        Operand.withDescription("The configuration file, as for --config.")
       ),
-      command: Options.text("for").pipe(
-        Options.withPseudoName("COMMAND"),
-        Options.withDefault(names[0] ?? ""),
-        Options.mapEffect((text) =>
+      command: Flag.text("for").pipe(
+        Flag.withChoices(names),
+        Flag.withValue("COMMAND"),
+        Flag.withDefault(names[0] ?? ""),
+        Flag.mapEffect((text) =>
           names.includes(text)
             ? Effect.succeed(text)
             : options.optionError(
@@ -33,9 +39,7 @@ export const checkConfig = (commands: readonly [CommandSpec, ...ReadonlyArray<Co
                 `${quoted(text)} takes no configuration file; ${names.join(" and ")} do`
               )
         ),
-        Options.withDescription(
-          `The command that the file is for: ${names.join(" or ")}. Default: ${names[0]}.`
-        )
+        Flag.withDescription(`The command that the file is for: ${names.join(" or ")}.`)
       ),
       json: options.json
     },

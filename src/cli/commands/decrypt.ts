@@ -11,25 +11,34 @@ import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
 export const decrypt = commandSpec(
-  ["decrypt"],
-  "decrypt a file and show its sender",
-  [
-    [
-      "sealwire decrypt ./plan.sealed --output ./plan.pdf",
-      "with your identity; ./plan.pdf is created after all of it is verified"
-    ],
-    ["sealwire decrypt ./plan.sealed --from alice > plan.pdf", "only if alice is the sender"],
-    [
-      "sealwire decrypt photos.sealed | tar x",
-      "a stream; exit code 6 if it was changed or truncated"
-    ],
-    ["sealwire decrypt ./db.sealed --key ./sealwire-file.key -o ./db.dump", "with a file key"]
-  ],
+  {
+    path: ["decrypt"],
+    group: "Files",
+    summary: "decrypt a file and show its sender",
+    examples: [
+      [
+        "sealwire decrypt ./plan.sealed -o ./plan.pdf",
+        "with your identity; ./plan.pdf is created after all of it is verified"
+      ],
+      ["sealwire decrypt ./plan.sealed --sender alice > plan.pdf", "only if alice is the sender"],
+      [
+        "sealwire decrypt photos.sealed | tar x",
+        "a stream; exit code 6 if it was changed or truncated"
+      ],
+      [
+        "sealwire decrypt ./db.sealed --file-key ./sealwire-file.key -o ./db.dump",
+        "with a file key"
+      ]
+    ]
+  },
   {
     ...fileStreams.options,
-    key: fileKeys.keyOption("key", "Decrypt with this file key (with --openssl: this classic key)"),
+    key: fileKeys.keyOption(
+      "file-key",
+      "Decrypt with this file key (with --openssl: this classic key)"
+    ),
     identity: options.identity,
-    from: fileKeys.senderOption,
+    sender: fileKeys.senderOption,
     ...rawFiles.options
   },
   (flags) =>
@@ -37,17 +46,17 @@ export const decrypt = commandSpec(
       const report = yield* Report
       const isHeaderless = yield* rawFiles.isHeaderless(flags, [
         ...(Option.isSome(flags.identity) ? ["--identity"] : []),
-        ...(Option.isSome(flags.from) ? ["--from"] : [])
+        ...(Option.isSome(flags.sender) ? ["--sender"] : [])
       ])
       const input = yield* fileStreams.openInput(flags)
       const unlocked = isHeaderless
         ? undefined
         : yield* EncryptedFile.unlock(
             input,
-            fileKeys.openingKeys(flags, input.name, { key: "key", identity: "identity" })
+            fileKeys.openingKeys(flags, input.name, { key: "file-key", identity: "identity" })
           )
       if (unlocked !== undefined)
-        yield* fileKeys.checkSender(flags.from, unlocked.origin, input.name)
+        yield* fileKeys.checkSender(flags.sender, unlocked.origin, input.name)
       // The content is confidential: only this user may read it.
       const output = yield* fileStreams.openOutput(flags, { mode: 0o600, isText: true })
       yield* fileStreams.run(input, output, (counter) =>

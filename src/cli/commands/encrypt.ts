@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import * as EncryptedFile from "../../files/EncryptedFile.ts"
 import { commandSpec } from "../arguments/CommandSpec.ts"
 import * as fileStreams from "../input/fileStreams.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as fileKeys from "../arguments/fileKeys.ts"
 import * as options from "../arguments/options.ts"
 import * as rawFiles from "../input/rawFiles.ts"
@@ -10,38 +11,46 @@ import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
 export const encrypt = commandSpec(
-  ["encrypt"],
-  "encrypt a file to recipients, with a file key, or with a passphrase",
-  [
-    [
-      "sealwire encrypt ./plan.pdf --to alice --to sealwire1… --output ./plan.sealed",
-      "to two recipients, who can verify that you are the sender"
-    ],
-    [
-      "tar c ./photos | sealwire encrypt --passphrase > photos.sealed",
-      "a stream of any length, with a passphrase"
-    ],
-    [
-      "sealwire encrypt ./db.dump --key ./sealwire-file.key -o ./db.sealed",
-      "with a key from sealwire keygen --file-key"
-    ],
-    [
-      "sealwire encrypt ./hello.txt --openssl -o ./hello.bin",
-      "in the format of openssl enc -aes-128-cbc, for the origin's programs"
+  {
+    path: ["encrypt"],
+    group: "Files",
+    summary: "encrypt a file to recipients, with a key or a passphrase",
+    examples: [
+      [
+        "sealwire encrypt ./plan.pdf -r alice -r sealwire1… -o ./plan.sealed",
+        "to two recipients, who can verify that you are the sender"
+      ],
+      [
+        "tar c ./photos | sealwire encrypt -p > photos.sealed",
+        "a stream of any length, with a passphrase"
+      ],
+      [
+        "sealwire encrypt ./db.dump --file-key ./sealwire-file.key -o ./db.sealed",
+        "with a key from sealwire keygen file-key"
+      ],
+      [
+        "sealwire encrypt ./hello.txt --openssl -o ./hello.bin",
+        "in the format of openssl enc -aes-128-cbc, for the origin's programs"
+      ]
     ]
-  ],
+  },
   {
     ...fileStreams.options,
     ...fileKeys.recipientOptions,
-    key: fileKeys.keyOption("key", "Encrypt with this file key (with --openssl: this classic key)"),
-    identity: options.identity,
+    key: fileKeys.keyOption(
+      "file-key",
+      "Encrypt with this file key (with --openssl: this classic key)"
+    ),
+    identity: options.identity.pipe(
+      Flag.excluding(["--anonymous", "--file-key", "--passphrase"], "such a file has no sender")
+    ),
     ...rawFiles.options
   },
   (flags) =>
     Effect.gen(function* () {
       const report = yield* Report
       const isHeaderless = yield* rawFiles.isHeaderless(flags, [
-        ...(flags.to.length > 0 ? ["--to"] : []),
+        ...(flags.recipient.length > 0 ? ["--recipient"] : []),
         ...(flags.anonymous ? ["--anonymous"] : []),
         ...(flags.passphrase ? ["--passphrase"] : []),
         ...(Option.isSome(flags.identity) ? ["--identity"] : [])

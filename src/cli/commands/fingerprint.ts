@@ -1,5 +1,5 @@
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { KeyRejected } from "../../keys/KeyErrors.ts"
@@ -12,25 +12,28 @@ import { Report } from "../output/Report.ts"
 import { jsonRecord } from "../output/events/index.ts"
 
 export const fingerprint = commandSpec(
-  ["fingerprint"],
-  "show the fingerprint of a public key, to compare with the other side",
-  [
-    ["sealwire fingerprint", "fingerprint of your identity"],
-    [
-      "sealwire fingerprint sealwire1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5z5tpwxqergd3c8g7rusqjaylze",
-      "fingerprint of a public key"
-    ],
-    ["sealwire fingerprint --words", "six words to read aloud, for example by phone"]
-  ],
   {
-    key: Args.text({ name: "KEY" }).pipe(
-      Args.optional,
-      Args.withDescription(
+    path: ["fingerprint"],
+    group: "Keys and peers",
+    summary: "show the fingerprint of a public key, for comparison",
+    examples: [
+      ["sealwire fingerprint", "fingerprint of your identity"],
+      [
+        "sealwire fingerprint sealwire1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5z5tpwxqergd3c8g7rusqjaylze",
+        "fingerprint of a public key"
+      ],
+      ["sealwire fingerprint --words", "six words to read aloud, for example by phone"]
+    ]
+  },
+  {
+    key: Operand.text("KEY").pipe(
+      Operand.optional,
+      Operand.withDescription(
         `Public key (sealwire1…), or an identity, as for --identity. Default: ${options.shownIdentityFile}.`
       )
     ),
-    words: Options.boolean("words").pipe(
-      Options.withDescription("Show six words, 66 of the 256 bits. Both sides must compare words.")
+    words: Flag.boolean("words").pipe(
+      Flag.withDescription("Show six words, 66 of the 256 bits. Both sides must compare words.")
     ),
     json: options.json
   },

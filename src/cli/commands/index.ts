@@ -8,6 +8,7 @@ import { debugNoise } from "../debug/noise.ts"
 import { decrypt } from "./decrypt.ts"
 import { encrypt } from "./encrypt.ts"
 import { fingerprint } from "./fingerprint.ts"
+import { help } from "./help.ts"
 import { inboxDone } from "./inbox/done.ts"
 import { inboxList } from "./inbox/list.ts"
 import { inboxPrune } from "./inbox/prune.ts"
@@ -38,19 +39,15 @@ import { status } from "./status.ts"
 import { tunnel } from "./tunnel.ts"
 
 const groups: Readonly<Record<string, string>> = {
-  peers: "authorized clients (authorized_peers) and pinned servers (known_peers)",
+  inbox: "read, handle and delete the messages that serve stores",
+  peers: "authorized clients and pinned servers",
   keys: "key files: passphrases and rotation",
-  inbox: "messages stored by serve --inbox",
-  classic: "the origin's system: one message per connection, AES-128-CBC with a fixed key file"
+  classic: "the origin's system: AES-128-CBC with a fixed key file"
 }
 
 const shown: ReadonlyArray<CommandSpec> = [
   serve,
   send,
-  push,
-  pull,
-  tunnel,
-  pipe,
   inboxList,
   inboxShow,
   inboxTake,
@@ -58,25 +55,30 @@ const shown: ReadonlyArray<CommandSpec> = [
   inboxDone,
   inboxRetry,
   inboxPrune,
+  push,
+  pull,
   encrypt,
   decrypt,
   rekey,
+  tunnel,
+  pipe,
+  pair,
   keygen,
   pubkey,
-  pair,
+  fingerprint,
   peersList,
   peersShow,
   peersAdd,
   peersRename,
   peersRevoke,
   peersRemove,
-  fingerprint,
   keysProtect,
   keysUnprotect,
   keysRotate,
-  inspect,
   status,
+  inspect,
   checkConfig([serve, tunnel]),
+  help(() => commandList),
   classicServe,
   classicSend,
   classicKeygen

@@ -1,7 +1,7 @@
 import { shown } from "../../bytes/excerpt.ts"
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
-import * as Args from "@effect/cli/Args"
+import * as Operand from "../arguments/Operand.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { FileFromNewer, FileTampered, FileUnreadable } from "../../files/FileErrors.ts"
@@ -15,17 +15,24 @@ import { Report } from "../output/Report.ts"
 import { jsonRecord } from "../output/events/index.ts"
 
 export const inspect = commandSpec(
-  ["inspect"],
-  "identify files: kind, format and fingerprint of keys, recipients of encrypted files; never shows a secret",
-  [
-    ["sealwire inspect ./sealwire.key", "show the kind of key"],
-    ["sealwire inspect *.key --json", "one JSON object per file"],
-    ["sealwire inspect ./backup.sealed", "show the recipients and the size of the content"]
-  ],
   {
-    files: Args.text({ name: "FILE" }).pipe(
-      Args.atLeast(1),
-      Args.withDescription("Files to inspect.")
+    path: ["inspect"],
+    group: "Operate",
+    summary: "identify keys and encrypted files; never shows a secret",
+    about:
+      "Shows the kind, format and fingerprint of a key, and the recipients of an encrypted file.",
+    examples: [
+      ["sealwire inspect ./sealwire.key", "show the kind of key"],
+      ["sealwire inspect *.key --json", "one JSON object per file"],
+      ["sealwire inspect ./backup.sealed", "show the recipients and the size of the content"]
+    ],
+    loadsKey: false
+  },
+  {
+    files: Operand.text("FILE").pipe(
+      Operand.completing("file"),
+      Operand.some,
+      Operand.withDescription("Files to inspect.")
     ),
     json: options.json
   },

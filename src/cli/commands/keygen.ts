@@ -1,4 +1,8 @@
-import * as Options from "@effect/cli/Options"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import { quoted } from "../../bytes/excerpt.ts"
+import * as Flag from "../arguments/Flag.ts"
+import * as Operand from "../arguments/Operand.ts"
+import { exitCode } from "../output/ExitCode.ts"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Secret } from "../../bytes/Secret.ts"
@@ -10,93 +14,83 @@ import * as options from "../arguments/options.ts"
 import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
-/** The default kind of key. */
-const defaultKind = {
-  kind: SharedKey,
-  file: () => options.sharedKeyFile,
-  shown: options.sharedKeyFile,
-  own: false
-}
-
-/** The other kinds, each with its option. `own`: kept in this user's configuration folder. */
-const otherKinds = [
-  {
-    name: "identity",
-    kind: Identity,
-    file: options.identityFile,
-    shown: options.shownIdentityFile,
-    own: true
+/** The kinds of keys by their names as an argument, the default first. */
+const kinds = {
+  "shared-key": {
+    kind: SharedKey,
+    file: () => options.sharedKeyFile,
+    shown: options.sharedKeyFile
   },
-  {
-    name: "file-key",
-    kind: FileKey,
-    file: () => options.fileKeyFile,
-    shown: options.fileKeyFile,
-    own: false
-  }
-] as const
+  identity: { kind: Identity, file: options.identityFile, shown: options.shownIdentityFile },
+  "file-key": { kind: FileKey, file: () => options.fileKeyFile, shown: options.fileKeyFile }
+} as const
+
+type Name = keyof typeof kinds
+
+const isName = (text: string): text is Name => Object.hasOwn(kinds, text)
+
+const defaultName = "shared-key"
 
 export const keygen = commandSpec(
-  ["keygen"],
-  "create a shared key, an identity or a file key; never overwrites",
-  [
-    ["sealwire keygen", `create ${options.sharedKeyFile}; copy it to the other side securely`],
-    ["sealwire keygen --identity", "create your identity; sealwire pubkey shows its public key"],
-    ["sealwire keygen --file-key -o ./backup.key", "create a key for encrypting files"],
-    [
-      "sealwire keygen -o - | pass insert -m sealwire/server",
-      "write the key to standard output, for a password manager"
-    ]
-  ],
   {
-    identity: Options.boolean("identity").pipe(
-      Options.withDescription(
-        "Create an identity (X25519 key pair). Others get only its public key."
+    path: ["keygen"],
+    group: "Keys and peers",
+    summary: "create an identity, a shared key or a file key",
+    about: "Never overwrites a key.",
+    examples: [
+      ["sealwire keygen identity", "create your identity; sealwire pubkey shows its public key"],
+      ["sealwire keygen", `create ${options.sharedKeyFile}; copy it to the other side securely`],
+      ["sealwire keygen file-key -o ./backup.key", "create a key for encrypting files"],
+      [
+        "sealwire keygen -o - | pass insert -m sealwire/server",
+        "write the key to standard output, for a password manager"
+      ]
+    ],
+    exits: [exitCode.key]
+  },
+  {
+    name: Operand.text("KIND").pipe(
+      Operand.withChoices(Object.keys(kinds)),
+      Operand.mapEffect((text) =>
+        isName(text)
+          ? Effect.succeed(text)
+          : Effect.fail(HelpDoc.p(`${quoted(text)} is not one of ${Object.keys(kinds).join(", ")}`))
+      ),
+      Operand.optional,
+      Operand.withDescription(
+        "identity (a key pair; others get only its public key), shared-key (one secret for both sides) or file-key (for encrypt and decrypt). Default: shared-key."
       )
     ),
-    fileKey: Options.boolean("file-key").pipe(
-      Options.withDescription("Create a key for encrypt and decrypt. It cannot open a channel.")
-    ),
-    output: Options.text("output").pipe(
-      Options.withAlias("o"),
-      Options.withPseudoName("KEY"),
-      Options.optional,
-      Options.withDescription(
-        `Where to store the key: ${options.writableKeyLocations}; or - for standard output. ` +
-          `Default: ${defaultKind.shown}${otherKinds.map(({ kind, shown }) => `, for ${KeyText.withArticle(kind)} ${shown}`).join("")}.`
+    output: Flag.text("output").pipe(
+      Flag.withShort("o"),
+      Flag.withValue("KEY"),
+      Flag.completing("file"),
+      Flag.withGuesses("--key"),
+      Flag.optional,
+      Flag.withDescription(
+        `Where to store the key: a path, ${options.writableKeyForms.join(", ")}, or - for standard output.`,
+        Object.entries(kinds)
+          .map(([name, { shown }]) => `${shown} (${name})`)
+          .join(", ")
       )
     ),
-    key: Options.text("key").pipe(
-      Options.withPseudoName("KEY"),
-      Options.optional,
-      Options.withDescription("Alias of --output.")
-    ),
-    pem: Options.boolean("pem").pipe(
-      Options.withDescription("Write the identity as PEM (PKCS #8), as for openssl pkey.")
+    pem: Flag.boolean("pem").pipe(
+      Flag.withDescription("Write the identity as PEM (PKCS #8), as for openssl pkey.")
     ),
     json: options.json
   },
-  ({ identity, fileKey, output, key, pem, json }) =>
+  ({ name, output, pem, json }) =>
     Effect.gen(function* () {
-      const requested = otherKinds.filter(({ name }) => ({ identity, "file-key": fileKey })[name])
-      if (requested.length > 1)
-        return yield* options.optionError(
-          "identity",
-          "excludes --file-key; create one key at a time"
-        )
-      if (Option.isSome(output) && Option.isSome(key))
-        return yield* options.optionError("output", "is the same as --key; use only one of them")
-      const { kind, file, own } = requested[0] ?? defaultKind
+      const { kind, file } = kinds[Option.getOrElse(name, (): Name => defaultName)]
       const form = pem ? "pem" : "usual"
       if (pem && kind.pem === undefined)
         return yield* options.optionError(
           "pem",
           `${KeyText.withArticle(kind)} has no PEM form; only an identity has`
         )
-
-      const reference = Option.getOrUndefined(Option.orElse(output, () => key))
+      const reference = Option.getOrUndefined(output)
       if (reference === "-") return yield* printKey(kind, form, json)
-      if (own && reference === undefined) yield* options.createConfigFolder
+      if (kind === Identity && reference === undefined) yield* options.createConfigFolder
       yield* createKey(kind, form, json).pipe(
         Effect.provide(KeyStore.layerReference(reference ?? file()))
       )

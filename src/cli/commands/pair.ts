@@ -1,7 +1,7 @@
 import { hostname } from "node:os"
-import * as Args from "@effect/cli/Args"
+import * as Operand from "../arguments/Operand.ts"
 import * as HelpDoc from "@effect/cli/HelpDoc"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -48,54 +48,56 @@ const oneAddress = (
 }
 
 export const pair = commandSpec(
-  ["pair"],
-  "exchange keys between two machines, with a one-time code",
-  [
-    ["sealwire pair --listen 0.0.0.0:8080", "on the server: show a code and wait"],
-    ["sealwire pair server.example:8080", "on the other machine: ask for that code"],
-    [
-      "pass show code | sealwire pair server.example:8080 --as mail",
-      "unattended: the code from a pipe, the name from an option"
-    ]
-  ],
   {
-    address: Args.text({ name: "ADDRESS" }).pipe(
-      Args.repeated,
-      Args.mapEffect(oneAddress),
-      Args.withDescription(
+    path: ["pair"],
+    group: "Keys and peers",
+    summary: "exchange keys between two machines, with a one-time code",
+    examples: [
+      ["sealwire pair --listen 0.0.0.0:8080", "on the server: show a code and wait"],
+      ["sealwire pair server.example:8080", "on the other machine: ask for that code"],
+      [
+        "pass show code | sealwire pair server.example:8080 --peer-name mail",
+        "unattended: the code from a pipe, the name from an option"
+      ]
+    ]
+  },
+  {
+    address: Operand.text("ADDRESS").pipe(
+      Operand.repeated,
+      Operand.mapEffect(oneAddress),
+      Operand.withDescription(
         "Address of the side that shows the code. Without it this side shows a code and waits."
       )
     ),
-    listen: options.optionalAddress(
-      "listen",
-      `Without ADDRESS: address to listen on. Default: ${options.originAddress}.`,
-      true
-    ),
+    listen: options
+      .optionalAddress("listen", "Without ADDRESS: address to listen on.", true)
+      .pipe(Flag.withShownDefault(options.originAddress)),
     authorized: options.authorizedPeers,
     known: options.optionalAddress(
-      "for",
+      "server",
       "With ADDRESS: address of the server to pin, if it differs from ADDRESS."
     ),
     identity: options.identity,
-    as: Options.text("as").pipe(
-      Options.withPseudoName("NAME"),
-      Options.optional,
-      Options.withDescription("Name for the other side, instead of a prompt.")
+    as: Flag.text("peer-name").pipe(
+      Flag.withGuesses("--as", "--name"),
+      Flag.withValue("NAME"),
+      Flag.optional,
+      Flag.withDescription("Name for the other side, instead of a prompt.")
     ),
-    yes: Options.boolean("yes").pipe(
-      Options.withDescription("Accept the name that the other side suggests, without a prompt.")
+    yes: Flag.boolean("yes").pipe(
+      Flag.withDescription("Accept the name that the other side suggests, without a prompt.")
     ),
-    codeFd: Options.text("code-fd").pipe(
-      Options.withPseudoName("N"),
+    codeFd: Flag.text("code-fd").pipe(
+      Flag.withValue("N"),
       // The error does not quote the value: it may be the code itself.
-      Options.mapEffect((text) =>
+      Flag.mapEffect((text) =>
         Option.match(Option.fromNullable(Descriptor.parse(text)), {
           onNone: () => options.optionError("code-fd", "not a file descriptor number"),
           onSome: Effect.succeed
         })
       ),
-      Options.optional,
-      Options.withDescription(
+      Flag.optional,
+      Flag.withDescription(
         "With ADDRESS: read the code from the first line of this file descriptor."
       )
     ),
@@ -168,7 +170,7 @@ const checkFlags = ({ address, listen, authorized, known, as, yes, codeFd }: Sid
     const hosting = Option.isNone(address)
     const otherSide: ReadonlyArray<readonly [option: string, given: boolean]> = hosting
       ? [
-          ["--for", Option.isSome(known)],
+          ["--server", Option.isSome(known)],
           ["--code-fd", Option.isSome(codeFd)]
         ]
       : [
@@ -182,10 +184,10 @@ const checkFlags = ({ address, listen, authorized, known, as, yes, codeFd }: Sid
       )
     const name = Option.getOrUndefined(as)
     if (name !== undefined && !PeerName.isName(name))
-      return yield* options.usageError(`--as: invalid name; a name is ${PeerName.expected}`)
+      return yield* options.usageError(`--peer-name: invalid name; a name is ${PeerName.expected}`)
     if (name === undefined && !yes && !(yield* prompt.isAvailable))
       return yield* options.usageError(
-        "no terminal to ask for the other side's name; use --as NAME, or --yes to accept its suggestion"
+        "no terminal to ask for the other side's name; use --peer-name NAME, or --yes to accept its suggestion"
       )
     return undefined
   })
@@ -195,7 +197,7 @@ const pairingFileOf = ({ address, authorized, known }: SideFlags) =>
   Effect.gen(function* () {
     if (Option.isNone(address))
       return {
-        file: PeersFile.fileOf({ known: false, file: authorized }),
+        file: PeersFile.fileOf({ known: false, authorized, knownPeers: Option.none() }),
         address: undefined
       } satisfies PairedPeer.PairingFile
     const server = KnownPeers.addressOf(Option.getOrElse(known, () => address.value))
@@ -204,7 +206,7 @@ const pairingFileOf = ({ address, authorized, known }: SideFlags) =>
         "an address that contains a space or starts with # cannot be pinned; use another path"
       )
     return {
-      file: PeersFile.fileOf({ known: true, file: Option.none() }),
+      file: PeersFile.defaultFileOf(true),
       address: server
     } satisfies PairedPeer.PairingFile
   })

@@ -1,5 +1,5 @@
 import { quoted } from "../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import { expectedTargetName, isTargetName } from "../../services/tunnel/rules.ts"
 import { Transport } from "../../transports/index.ts"
@@ -9,9 +9,9 @@ import * as ServerFlags from "../connection/ServerFlags.ts"
 import { Report } from "../output/Report.ts"
 import { forwardStdio } from "../connection/TunnelEnd.ts"
 
-export const target = Options.text("target").pipe(
-  Options.withPseudoName("NAME"),
-  Options.mapEffect((text) =>
+export const target = Flag.text("target").pipe(
+  Flag.withValue("NAME"),
+  Flag.mapEffect((text) =>
     isTargetName(text)
       ? Effect.succeed(text)
       : options.optionError(
@@ -19,23 +19,26 @@ export const target = Options.text("target").pipe(
           `${quoted(text)} is not a valid target name: ${expectedTargetName}`
         )
   ),
-  Options.withDefault(""),
-  Options.withDescription("Target, as named by serve --forward. Default: the only one.")
+  Flag.withDefault(""),
+  Flag.withDescription("Target, as named by serve --forward.", "the only one")
 )
 
 export const pipe = commandSpec(
-  ["pipe"],
-  "connect standard input and output to a target of a server",
-  [
-    [
-      "sealwire pipe --to server.example:8080",
-      "to its only target; ends after the target has closed and all output is written"
-    ],
-    [
-      "sealwire pipe --to server.example:8080 --target ssh",
-      "as ssh's ProxyCommand: ssh -o ProxyCommand='…' server.example"
+  {
+    path: ["pipe"],
+    group: "Tunnels",
+    summary: "connect standard input and output to a target of a server",
+    examples: [
+      [
+        "sealwire pipe --to server.example:8080",
+        "to its only target; ends after the target has closed and all output is written"
+      ],
+      [
+        "sealwire pipe --to server.example:8080 --target ssh",
+        "as ssh's ProxyCommand: ssh -o ProxyCommand='…' server.example"
+      ]
     ]
-  ],
+  },
   { ...ServerFlags.options, target, padding: options.padding },
   (given) =>
     Effect.gen(function* () {

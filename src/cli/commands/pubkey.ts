@@ -1,4 +1,4 @@
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import { Identity } from "../../keys/KeyKind.ts"
 import { encodePublicPem } from "../../keys/KeyPair.ts"
@@ -10,17 +10,20 @@ import { Report } from "../output/Report.ts"
 import { jsonRecord } from "../output/events/index.ts"
 
 export const pubkey = commandSpec(
-  ["pubkey"],
-  "show your public key (sealwire1…), for others to authorize or pin",
-  [
-    ["sealwire pubkey", "public key of your identity"],
-    ["sealwire pubkey --identity ./server.key", "public key of another identity"],
-    ["sealwire pubkey --pem | openssl pkey -pubin -text", "in PEM, for other programs"]
-  ],
+  {
+    path: ["pubkey"],
+    group: "Keys and peers",
+    summary: "show your public key, for others to authorize or pin",
+    examples: [
+      ["sealwire pubkey", "public key of your identity"],
+      ["sealwire pubkey --identity ./server.key", "public key of another identity"],
+      ["sealwire pubkey --pem | openssl pkey -pubin -text", "in PEM, for other programs"]
+    ]
+  },
   {
     identity: options.identity,
-    pem: Options.boolean("pem").pipe(
-      Options.withDescription("Write PEM (SPKI), as for openssl pkey -pubin.")
+    pem: Flag.boolean("pem").pipe(
+      Flag.withDescription("Write PEM (SPKI), as for openssl pkey -pubin.")
     ),
     json: options.json
   },

@@ -1,5 +1,5 @@
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { shown } from "../../bytes/excerpt.ts"
@@ -14,32 +14,40 @@ import * as transfer from "../arguments/transferOptions.ts"
 import { runTransfer } from "../connection/runTransfer.ts"
 
 export const pull = commandSpec(
-  ["pull"],
-  "receive files and folders; exits when they are durable on this disk",
-  [
-    [
-      "sealwire pull report.pdf photos/2026 --from server.example:8080",
-      "a file and a folder, into the current folder"
-    ],
-    ["sealwire pull . --from :8080 --into ./all", "everything that the server offers"],
-    ["sealwire pull photos --from :8080 --dry-run", "list what would be received"]
-  ],
   {
-    names: Args.text({ name: "NAME" }).pipe(
-      Args.atLeast(1),
-      Args.withDescription(
+    path: ["pull"],
+    group: "Files",
+    summary: "receive files and folders from a server",
+    about: "Exits when they are durable on this disk.",
+    examples: [
+      [
+        "sealwire pull report.pdf photos/2026 --from server.example:8080",
+        "a file and a folder, into the current folder"
+      ],
+      ["sealwire pull . --from :8080 --into ./all", "everything that the server offers"],
+      ["sealwire pull photos --from :8080 --dry-run", "list what would be received"]
+    ]
+  },
+  {
+    names: Operand.text("NAME").pipe(
+      Operand.some,
+      Operand.withDescription(
         "Files and folders to receive, as paths below the served folder; . is all of it."
       )
     ),
-    into: Options.text("into").pipe(
-      Options.withPseudoName("DIR"),
-      Options.optional,
-      Options.withDescription(
-        "Folder that receives them. Default: the current one; required for everything (.)."
+    into: Flag.text("into").pipe(
+      Flag.completing("folder"),
+      Flag.withValue("DIR"),
+      Flag.optional,
+      Flag.withDescription(
+        "Folder that receives them; required for everything (.).",
+        "the current one"
       )
     ),
     ...ServerFlags.options,
-    to: options.address("from", "Address of the server."),
+    to: options
+      .address("from", "Address of the server.")
+      .pipe(Flag.withGroup("Server and keys"), Flag.withGuesses("--to")),
     ...transfer.options
   },
   ({ names, into, overwrite, rename, skip, symlinks, ...given }) =>

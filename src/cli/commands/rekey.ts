@@ -1,5 +1,5 @@
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as EncryptedFile from "../../files/EncryptedFile.ts"
@@ -14,29 +14,40 @@ import { Report } from "../output/Report.ts"
 import { Event } from "../output/events/index.ts"
 
 export const rekey = commandSpec(
-  ["rekey"],
-  "change the recipients of an encrypted file without re-encrypting its content",
-  [
-    ["sealwire rekey ./plan.sealed --to alice --to carol", "replace the recipients, in place"],
-    ["sealwire rekey ./db.sealed --old-key ./old.key --key ./new.key", "replace the file key"],
-    ["sealwire rekey ./plan.sealed --to alice --deep", "re-encrypt the content too"]
-  ],
   {
-    file: Args.text({ name: "FILE" }).pipe(Args.withDescription("Encrypted file.")),
+    path: ["rekey"],
+    group: "Files",
+    summary: "change the recipients of an encrypted file",
+    about: "The content is re-encrypted only with --deep.",
+    examples: [
+      ["sealwire rekey ./plan.sealed -r alice -r carol", "replace the recipients, in place"],
+      [
+        "sealwire rekey ./db.sealed --old-file-key ./old.key --file-key ./new.key",
+        "replace the file key"
+      ],
+      ["sealwire rekey ./plan.sealed -r alice --deep", "re-encrypt the content too"]
+    ]
+  },
+  {
+    file: Operand.text("FILE").pipe(
+      Operand.completing("file"),
+      Operand.withDescription("Encrypted file.")
+    ),
     ...fileKeys.recipientOptions,
-    key: fileKeys.keyOption("key", "New file key"),
-    oldKey: fileKeys.keyOption("old-key", "Current file key"),
+    key: fileKeys.keyOption("file-key", "New file key"),
+    oldKey: fileKeys.keyOption("old-file-key", "Current file key"),
     identity: options.identity,
-    deep: Options.boolean("deep").pipe(
-      Options.withDescription(
+    deep: Flag.boolean("deep").pipe(
+      Flag.withDescription(
         "Re-encrypt the content with a new key: former recipients may have kept the old one."
       )
     ),
-    output: Options.text("output").pipe(
-      Options.withAlias("o"),
-      Options.withPseudoName("FILE"),
-      Options.optional,
-      Options.withDescription("Output file; the input stays. Default: replace the input.")
+    output: Flag.text("output").pipe(
+      Flag.completing("file"),
+      Flag.withShort("o"),
+      Flag.withValue("FILE"),
+      Flag.optional,
+      Flag.withDescription("Output file; the input stays. Without it the input is replaced.")
     ),
     overwrite: fileStreams.options.overwrite,
     json: options.json
@@ -50,11 +61,13 @@ export const rekey = commandSpec(
       const unlocked = yield* EncryptedFile.unlock(
         input,
         // --identity is not an unused option here: it may name the sender of the new header.
-        fileKeys.openingKeys({ key: oldKey, identity: given.identity }, file, { key: "old-key" })
+        fileKeys.openingKeys({ key: oldKey, identity: given.identity }, file, {
+          key: "old-file-key"
+        })
       )
       // It opened the file, or is the sender of the new header.
       const hasUse =
-        unlocked.origin.reader !== undefined || (given.to.length > 0 && !given.anonymous)
+        unlocked.origin.reader !== undefined || (given.recipient.length > 0 && !given.anonymous)
       if (Option.isSome(given.identity) && !hasUse)
         return yield* options.optionError(
           "identity",

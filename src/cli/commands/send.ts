@@ -1,5 +1,5 @@
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -21,55 +21,57 @@ import { Event } from "../output/events/index.ts"
 import { deliveryProgress } from "../output/events/messageEvents.ts"
 
 export const send = commandSpec(
-  ["send"],
-  "send messages and wait until the server has handled them",
-  [
-    [
-      "sealwire send",
-      `send "Hello Server!" to ${options.originAddress}, by its pinned key or with ${options.sharedKeyFile}`
-    ],
-    ['sealwire send "one" "two" --to server.example:8080', "two messages over one connection"],
-    [
-      "sealwire send hi --to server.example:8080 --accept-new",
-      "first contact with an identity: pin the server's key"
-    ],
-    ["date | sealwire send", "send standard input as one message, byte for byte"],
-    [
-      "tail -f app.log | sealwire send --lines --retry 1h",
-      "send each line as a message, across restarts of the server"
-    ],
-    [
-      'sealwire send --reply "how are you?"',
-      "print the reply of a server with --inbox exec:COMMAND"
-    ],
-    [
-      "sealwire send --outbox ./outbox.db hi",
-      "store the message until the server has handled it, in this run or a later one"
-    ]
-  ],
   {
-    messages: Args.text({ name: "MESSAGE" }).pipe(
-      Args.repeated,
-      Args.withDescription(
+    path: ["send"],
+    group: "Communicate",
+    summary: "send messages and wait until the server has handled them",
+    examples: [
+      [
+        "sealwire send",
+        `send "Hello Server!" to ${options.originAddress}, by its pinned key or with ${options.sharedKeyFile}`
+      ],
+      ['sealwire send "one" "two" --to server.example:8080', "two messages over one connection"],
+      [
+        "sealwire send hi --to server.example:8080 --accept-new",
+        "first contact with an identity: pin the server's key"
+      ],
+      ["date | sealwire send", "send standard input as one message, byte for byte"],
+      [
+        "tail -f app.log | sealwire send --lines --retry 1h",
+        "send each line as a message, across restarts of the server"
+      ],
+      [
+        'sealwire send --reply "how are you?"',
+        "print the reply of a server with --inbox exec:COMMAND"
+      ],
+      [
+        "sealwire send --outbox ./outbox.db hi",
+        "store the message until the server has handled it, in this run or a later one"
+      ]
+    ]
+  },
+  {
+    messages: Operand.text("MESSAGE").pipe(
+      Operand.repeated,
+      Operand.withDescription(
         'Messages; - reads one from standard input. Default: piped input, none if it is empty; without a pipe "Hello Server!".'
       )
     ),
-    lines: Options.boolean("lines").pipe(
-      Options.withDescription(
+    lines: Flag.boolean("lines").pipe(
+      Flag.withDescription(
         "Send each line of standard input as a message, without its newline, as it arrives."
       )
     ),
-    reply: Options.boolean("reply").pipe(
-      Options.withDescription(
+    reply: Flag.boolean("reply").pipe(
+      Flag.withDescription(
         "Request a reply to each message and print the replies in order, each at most " +
           `${limits.replyBytes.toLocaleString("en-US")} bytes. Only a server with --inbox exec:COMMAND gives replies; others refuse the messages.`
       )
     ),
     ...ServerFlags.options,
-    to: options.optionalAddress(
-      "to",
-      `Address of the server. Default: the server of the outbox, else ${options.originAddress}.`
-    ),
+    to: options
+      .optionalAddress("to", "Address of the server.")
+      .pipe(Flag.withShownDefault(`the server of the outbox, else ${options.originAddress}`)),
     retry: options.retry("unacknowledged messages are sent again and handled once"),
     outbox: OutboxAt.option,
     padding: options.padding,

@@ -1,5 +1,5 @@
 import { shown } from "../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -37,73 +37,79 @@ import { plural } from "../output/events/phrases.ts"
 import type { OutputMode } from "../output/events/EventText.ts"
 
 export const serve = commandSpec(
-  ["serve"],
-  "receive messages from authenticated clients and print them",
-  [
-    [
-      "sealwire serve",
-      `listen on ${options.originAddress} with your identity if you have one, else with ${options.sharedKeyFile}, created if it is missing`
-    ],
-    [
-      "sealwire serve --identity ./server.key",
-      "use a key pair; authorized_peers lists the public keys of clients"
-    ],
-    [
-      "sealwire serve --key alice=./alice.key --key bob=./bob.key",
-      "use several shared keys, each with the name of its client"
-    ],
-    [
-      "sealwire serve --listen 0.0.0.0:8080 --json",
-      "accept other machines, write one JSON object per message"
-    ],
-    [
-      "sealwire serve --forward postgres=127.0.0.1:5432",
-      "also give clients of sealwire tunnel access to a local service"
-    ],
-    [
-      "sealwire serve --inbox ./inbox.db",
-      "store each message on disk before acknowledging it; sealwire inbox take reads them"
+  {
+    path: ["serve"],
+    group: "Communicate",
+    summary: "receive messages from authenticated clients and print them",
+    examples: [
+      [
+        "sealwire serve",
+        `listen on ${options.originAddress} with your identity if you have one, else with ${options.sharedKeyFile}, created if it is missing`
+      ],
+      [
+        "sealwire serve --identity ./server.key",
+        "use a key pair; authorized_peers lists the public keys of clients"
+      ],
+      [
+        "sealwire serve --key alice=./alice.key --key bob=./bob.key",
+        "use several shared keys, each with the name of its client"
+      ],
+      [
+        "sealwire serve --listen 0.0.0.0:8080 --json",
+        "accept other machines, write one JSON object per message"
+      ],
+      [
+        "sealwire serve --forward postgres=127.0.0.1:5432",
+        "also give clients of sealwire tunnel access to a local service"
+      ],
+      [
+        "sealwire serve --inbox ./inbox.db",
+        "store each message on disk before acknowledging it; sealwire inbox take reads them"
+      ]
     ]
-  ],
+  },
   {
     listen: options.listen,
-    keys: SharedKeys.option,
+    keys: SharedKeys.option.pipe(Flag.withGroup("Keys and clients")),
     ...ServerIdentities.options,
-    authorized: Options.text("authorized-peers").pipe(
-      Options.withPseudoName("FILE"),
-      Options.optional,
-      Options.withDescription(
-        `File of authorized clients, one "public-key name" per line. Reloaded when it changes and on SIGHUP. Default: ${options.shownConfigFolder}/authorized_peers.`
+    authorized: options.authorizedPeers.pipe(
+      Flag.withGroup("Keys and clients"),
+      Flag.withDescription(
+        `File of authorized clients, one "public-key name" per line. Reloaded when it changes and on SIGHUP.`,
+        `${options.shownConfigFolder}/authorized_peers`
       )
     ),
-    name: options.serverName,
+    serverName: options.serverName.pipe(Flag.withGroup("Keys and clients")),
     padding: options.padding,
     ...InboxAt.serveOptions,
     ...Forwards.serveOptions,
-    files: Options.text("files").pipe(
-      Options.withPseudoName("DIR"),
-      Options.optional,
-      Options.withDescription(
+    files: Flag.text("files").pipe(
+      Flag.withValue("DIR"),
+      Flag.optional,
+      Flag.withDescription(
         "Folder for sealwire push and pull. The rules in authorized_peers restrict each client to parts of it."
       )
     ),
     peerConnections: options
       .integer(
         "peer-connections",
-        `Maximum number of connections of one client; connections= in authorized_peers overrides it. Default: ${peerLimits.peerConnections}, and at most half of all.`
+        `Maximum number of connections of one client; connections= in authorized_peers overrides it.`
       )
-      .pipe(Options.optional),
+      .pipe(
+        Flag.optional,
+        Flag.withShownDefault(`${peerLimits.peerConnections}, and at most half of all`)
+      ),
     peerMemory: options
       .size(
         "peer-memory",
-        `Maximum memory for the unfinished requests of one client, such as 64M; memory= in authorized_peers overrides it. Default: ${peerLimits.peerMemory / 1024 ** 2}M.`
+        `Maximum memory for the unfinished requests of one client, such as 64M; memory= in authorized_peers overrides it.`
       )
-      .pipe(Options.optional),
+      .pipe(Flag.optional, Flag.withShownDefault(`${peerLimits.peerMemory / 1024 ** 2}M`)),
     ...Control.options,
     config: options.config,
     json: options.json
   },
-  ({ listen, keys, authorized, name, padding, inbox, files, json, ...flags }) =>
+  ({ listen, keys, authorized, serverName, padding, inbox, files, json, ...flags }) =>
     Effect.gen(function* () {
       const report = yield* Report
       const mode = { json, wire: false, exact: false, stamped: true }
@@ -169,7 +175,7 @@ export const serve = commandSpec(
           onSome: (peerMemory) => ({ peerMemory })
         }),
         keys: {
-          serverName: name,
+          serverName,
           suites,
           authorize: peers?.authorize ?? (() => "this server accepts no public keys"),
           psks,

@@ -1,5 +1,5 @@
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Utf8 from "../../bytes/Utf8.ts"
 import { PeerDead } from "../../channel/ChannelErrors.ts"
@@ -23,16 +23,23 @@ export const limits = {
 const watchInterval = "1 second"
 
 export const status = commandSpec(
-  ["status"],
-  "show connections and counters of a running server",
-  [["sealwire status ./sealwire.sock", "a server started with --control ./sealwire.sock"]],
   {
-    socket: Args.text({ name: "SOCKET" }).pipe(
-      Args.withDescription(
+    path: ["status"],
+    group: "Operate",
+    summary: "show connections and counters of a running server",
+    examples: [
+      ["sealwire status ./sealwire.sock", "a server started with --control ./sealwire.sock"]
+    ],
+    loadsKey: false
+  },
+  {
+    socket: Operand.text("SOCKET").pipe(
+      Operand.completing("file"),
+      Operand.withDescription(
         "The control socket of the server: the path given to serve as --control."
       )
     ),
-    watch: Options.boolean("watch").pipe(Options.withDescription("Refresh every second.")),
+    watch: Flag.boolean("watch").pipe(Flag.withDescription("Refresh every second.")),
     json: options.json
   },
   ({ socket, watch, json }) =>

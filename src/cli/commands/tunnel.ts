@@ -1,4 +1,4 @@
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -29,9 +29,9 @@ import { target } from "./pipe.ts"
 /** The value of --listen for one connection on standard input and output, as inetd provides it. */
 const stdio = "-"
 
-const listen = Options.text("listen").pipe(
-  Options.withPseudoName("ADDRESS"),
-  Options.mapEffect(
+const listen = Flag.text("listen").pipe(
+  Flag.withValue("ADDRESS"),
+  Flag.mapEffect(
     (text): Effect.Effect<typeof stdio | Address.Address, ValidationError.ValidationError> =>
       text === stdio
         ? Effect.succeed(stdio)
@@ -40,8 +40,8 @@ const listen = Options.text("listen").pipe(
             onRight: (address) => Effect.succeed(address)
           })
   ),
-  Options.withDescription(
-    `Local address for programs: ${options.addressForms(true)}; ${stdio} for one connection on standard input and output (inetd).`
+  Flag.withDescription(
+    `Local address for programs; ${stdio} for one connection on standard input and output (inetd).`
   )
 )
 
@@ -51,22 +51,25 @@ type Flags = Omit<ListenFlags, "listen"> & {
 } & Parameters<typeof Control.open>[0]
 
 export const tunnel = commandSpec(
-  ["tunnel"],
-  "forward a local address to a service behind a server (like ssh -L)",
-  [
-    [
-      "sealwire tunnel --listen :5432 --to db.example:8080 --target postgres",
-      "psql -h 127.0.0.1 then reaches the target of serve --forward postgres=…"
-    ],
-    [
-      "sealwire tunnel --listen /run/app/db.sock --to db.example:8080",
-      "listen on a Unix socket, for the only target"
-    ],
-    [
-      "sealwire tunnel --listen - --to db.example:8080",
-      "use standard input and output, as started by inetd"
+  {
+    path: ["tunnel"],
+    group: "Tunnels",
+    summary: "forward a local address to a service of a server, like ssh -L",
+    examples: [
+      [
+        "sealwire tunnel --listen :5432 --to db.example:8080 --target postgres",
+        "psql -h 127.0.0.1 then reaches the target of serve --forward postgres=…"
+      ],
+      [
+        "sealwire tunnel --listen /run/app/db.sock --to db.example:8080",
+        "listen on a Unix socket, for the only target"
+      ],
+      [
+        "sealwire tunnel --listen - --to db.example:8080",
+        "use standard input and output, as started by inetd"
+      ]
     ]
-  ],
+  },
   {
     listen,
     ...ServerFlags.options,
@@ -77,31 +80,25 @@ export const tunnel = commandSpec(
         "Channels kept ready, to save each connection a handshake. They do not connect to the target. 0: none.",
         [0, ChannelPool.limits.maxReady]
       )
-      .pipe(Options.withDefault(ChannelPool.limits.ready)),
+      .pipe(Flag.withDefault(ChannelPool.limits.ready)),
     connections: options
-      .integer(
-        "connections",
-        "Maximum number of connections; further ones are reset. Default: half of the file descriptors."
-      )
-      .pipe(Options.optional),
+      .integer("connections", "Maximum number of connections; further ones are reset.")
+      .pipe(Flag.optional, Flag.withShownDefault("half of the file descriptors")),
     rate: options
       .integer("rate", "Maximum number of new connections per second; further ones are reset.")
-      .pipe(Options.withDefault(TunnelClient.limits.newPerSecond)),
+      .pipe(Flag.withDefault(TunnelClient.limits.newPerSecond)),
     idle: options
-      .duration(
-        "idle",
-        `Close a connection after this time without traffic. Default: ${TunnelService.limits.idle}.`
-      )
-      .pipe(Options.withDefault(Duration.decode(TunnelService.limits.idle))),
-    unsafeListenToAnyone: Options.boolean(unsafeListen).pipe(
-      Options.withDescription(
+      .duration("idle", "Close a connection after this time without traffic.")
+      .pipe(Flag.withDefault(Duration.decode(TunnelService.limits.idle))),
+    unsafeListenToAnyone: Flag.boolean(unsafeListen).pipe(
+      Flag.withDescription(
         "Allow other machines to connect: anyone who can reach the address uses the tunnel, unencrypted."
       )
     ),
     padding: options.padding,
     ...Control.options,
     config: options.config.pipe(
-      Options.withDescription(
+      Flag.withDescription(
         "Read options from a TOML file, by their names. Use one [[tunnel]] table per tunnel; options above the tables apply to all."
       )
     ),

@@ -1,6 +1,6 @@
 // The status of a running server: a Unix socket for `sealwire status`, and HTTP for balancers and
 // Prometheus.
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -39,30 +39,29 @@ export const metricsAddress = ({
           )
   })
 
-export const options = {
-  control: Options.text("control").pipe(
-    Options.withPseudoName("SOCKET"),
-    Options.mapEffect((text) =>
+export const options = Flag.grouped("Monitoring", {
+  control: Flag.text("control").pipe(
+    Flag.completing("file"),
+    Flag.withValue("SOCKET"),
+    Flag.mapEffect((text) =>
       Either.match(Addresses.parseUnix(text), {
         onLeft: ({ message }) => shared.optionError("control", message),
         onRight: Effect.succeed
       })
     ),
-    Options.optional,
-    Options.withDescription(
-      "Path of the control socket for sealwire status; created with mode 0600."
-    )
+    Flag.optional,
+    Flag.withDescription("Path of the control socket for sealwire status; created with mode 0600.")
   ),
   metrics: shared.optionalAddress(
     "metrics",
     "Serve Prometheus metrics at /metrics, and /ready and /health, over plain HTTP on a loopback address."
   ),
-  unsafeMetricsToAnyone: Options.boolean(unsafe).pipe(
-    Options.withDescription(
+  unsafeMetricsToAnyone: Flag.boolean(unsafe).pipe(
+    Flag.withDescription(
       "Allow an address for --metrics that other machines can reach: anyone there reads the amount of traffic, unencrypted."
     )
   )
-}
+})
 
 export interface Flags {
   readonly control: Option.Option<Address>

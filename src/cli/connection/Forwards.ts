@@ -1,6 +1,6 @@
 // The targets of a server: serve --forward NAME=ADDRESS, and the options that go with it.
 import { quoted, shown } from "../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -41,35 +41,37 @@ const parse = (text: string) => {
 const isRemote = ({ address }: NamedTarget): boolean =>
   address._tag === "Tcp" && Address.isIp(address.host) && !Address.isLoopback(address)
 
-export const serveOptions = {
-  forward: Options.text("forward").pipe(
-    Options.withPseudoName("NAME=ADDRESS"),
-    Options.repeated,
-    Options.mapEffect((texts) => Effect.forEach(texts, parse)),
-    Options.withDescription(
+export const serveOptions = Flag.grouped("Tunnels", {
+  forward: Flag.text("forward").pipe(
+    Flag.withValue("NAME=ADDRESS"),
+    Flag.repeated,
+    Flag.mapEffect((texts) => Effect.forEach(texts, parse)),
+    Flag.withDescription(
       "Target for sealwire tunnel and pipe: postgres=127.0.0.1:5432, or NAME=/path of a Unix socket. " +
         "A host name is resolved for each connection and must resolve to this machine. target= in authorized_peers limits a client's targets."
     )
   ),
-  proxyProtocol: Options.text("proxy-protocol").pipe(
-    Options.withPseudoName("NAME"),
-    Options.repeated,
-    Options.withDescription(
+  proxyProtocol: Flag.text("proxy-protocol").pipe(
+    Flag.withValue("NAME"),
+    Flag.repeated,
+    Flag.withDescription(
       "Send this target a PROXY protocol header (version 2) with the client's address, and its name as TLV 0xE0."
     )
   ),
-  unsafeForwardInClear: Options.boolean(unsafe).pipe(
-    Options.withDescription(
+  unsafeForwardInClear: Flag.boolean(unsafe).pipe(
+    Flag.needing("--forward"),
+    Flag.withDescription(
       "Allow targets on other machines: traffic to them crosses the network unencrypted."
     )
   ),
   tunnelIdle: options
-    .duration(
-      "tunnel-idle",
-      `Close a connection to a target after this time without traffic. Default: ${TunnelService.limits.idle}.`
+    .duration("tunnel-idle", "Close a connection to a target after this time without traffic.")
+    .pipe(
+      Flag.optional,
+      Flag.withShownDefault(TunnelService.limits.idle),
+      Flag.needing("--forward")
     )
-    .pipe(Options.optional)
-}
+})
 
 export interface Flags {
   readonly forward: ReadonlyArray<NamedTarget>

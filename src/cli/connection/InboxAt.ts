@@ -1,6 +1,6 @@
 // The options of inboxes, and what the `inbox` commands share.
 import { quoted, shown } from "../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Context from "effect/Context"
@@ -105,14 +105,14 @@ const orOptionError = <A>(
   })
 
 const countOption = (name: string, description: string) =>
-  Options.text(name).pipe(
-    Options.withPseudoName("N"),
-    Options.mapEffect((text) =>
+  Flag.text(name).pipe(
+    Flag.withValue("N"),
+    Flag.mapEffect((text) =>
       /^[1-9]\d{0,4}$/.test(text)
         ? Effect.succeed(Number(text))
         : optionError(name, `${quoted(text)} is not a number from 1 to 99999`)
     ),
-    Options.withDescription(description)
+    Flag.withDescription(description)
   )
 
 /** Stands for the default inbox, standard output, when that is closed. */
@@ -124,32 +124,39 @@ export const isClosedOutput = (inbox: Option.Option<string>): boolean =>
 
 /** The inbox options of `serve`. */
 export const serveOptions = {
-  inbox: Options.text("inbox").pipe(
-    Options.withPseudoName("INBOX"),
-    Options.mapEffect(checkReference),
-    Options.optional,
+  inbox: Flag.text("inbox").pipe(
+    Flag.withValue("INBOX"),
+    Flag.mapEffect(checkReference),
+    Flag.optional,
     // A closed standard output is an error of `openForServing`, because check-config does not need
     // one.
-    Options.mapEffect((given) =>
+    Flag.mapEffect((given) =>
       Option.isSome(given)
         ? Effect.succeed(given)
         : Effect.map(standardOutput.isOpen, (isOpen) =>
             isOpen ? Option.none() : Option.some(closedOutput)
           )
     ),
-    Options.withDescription(
-      `Destination of messages; they are acknowledged once they are there: ${formsOf(true)}, or ${formsOf(false)}. Default: standard output.`
+    Flag.withDescription(
+      `Destination of messages; they are acknowledged once they are there: ${formsOf(true)}, or ${formsOf(false)}.`,
+      "standard output"
     )
   ),
   execConcurrency: countOption(
     "exec-concurrency",
-    "With exec: number of commands that run at the same time, in any order. " +
-      `Default: one for each session, in order, and ${inboxLimits.execConcurrency} in total.`
-  ).pipe(Options.optional),
-  execTimeout: duration(
-    "exec-timeout",
-    `With exec: time limit of a command. Default: ${inboxLimits.execDeadline}.`
-  ).pipe(Options.optional)
+    "With exec: number of commands that run at the same time, in any order."
+  ).pipe(
+    Flag.needing("--inbox"),
+    Flag.optional,
+    Flag.withShownDefault(
+      `one for each session, in order, and ${inboxLimits.execConcurrency} in total`
+    )
+  ),
+  execTimeout: duration("exec-timeout", "With exec: time limit of a command.").pipe(
+    Flag.needing("--inbox"),
+    Flag.optional,
+    Flag.withShownDefault(inboxLimits.execDeadline)
+  )
 }
 
 interface ServingFlags {
@@ -226,19 +233,19 @@ export const handlerOptions = (deadline: Option.Option<Duration.Duration>): Hand
 })
 
 /** `--exec` of `inbox take`. */
-export const exec = Options.text("exec").pipe(
-  Options.mapEffect((text) =>
+export const exec = Flag.text("exec").pipe(
+  Flag.mapEffect((text) =>
     text.trim() === ""
       ? optionError("exec", "without a command every message would be discarded; name a command")
       : Effect.succeed(text)
   )
 )
 
-const inbox = Options.text("inbox").pipe(
-  Options.withPseudoName("INBOX"),
-  Options.mapEffect(checkReference),
-  Options.withDefault(defaultFile),
-  Options.withDescription(`The inbox: ${formsOf(true)}. Default: ${defaultFile}.`)
+const inbox = Flag.text("inbox").pipe(
+  Flag.withValue("INBOX"),
+  Flag.mapEffect(checkReference),
+  Flag.withDefault(defaultFile),
+  Flag.withDescription(`The inbox: ${formsOf(true)}.`)
 )
 
 export const options = { inbox, countOption }

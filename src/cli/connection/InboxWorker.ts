@@ -1,5 +1,5 @@
 // A command for each message, and its events: shared by `inbox take --exec` and `inbox work`.
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -20,11 +20,8 @@ export const execDescription =
 
 /** `--attempts` of the commands that run a command for each message. */
 export const attempts = options
-  .integer(
-    "attempts",
-    `Failed attempts after which a message becomes a dead letter. Default: ${limits.attempts}.`
-  )
-  .pipe(Options.optional)
+  .integer("attempts", "Failed attempts after which a message becomes a dead letter.")
+  .pipe(Flag.optional, Flag.withShownDefault(String(limits.attempts)))
 
 interface Flags extends Omit<WorkOptions, "on"> {
   readonly inbox: string

@@ -1,5 +1,5 @@
 // The outbox of `send`: its option, its events and its errors.
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -19,10 +19,10 @@ import * as KnownPeers from "../../peers/KnownPeers.ts"
 import * as shared from "../arguments/options.ts"
 import { Event } from "../output/events/index.ts"
 
-export const option = Options.text("outbox").pipe(
-  Options.withPseudoName("FILE"),
-  Options.optional,
-  Options.withDescription(
+export const option = Flag.text("outbox").pipe(
+  Flag.withValue("FILE"),
+  Flag.optional,
+  Flag.withDescription(
     "Store messages in a file (SQLite) until they are acknowledged. Pending messages of earlier runs are sent first, in order, " +
       "under their IDs; without a MESSAGE and a pipe, only these are sent. The file belongs to one server: --to and --peer of the " +
       "first use are stored in it and are the defaults later. A message is stored once it is on the disk (--json reports the " +

@@ -1,7 +1,7 @@
 // The part that the `peers` commands share: the choice between the two files, and one shape for the
 // lines of both.
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -47,24 +47,30 @@ export class PeersUnchanged extends Data.TaggedError("PeersUnchanged")<{
 
 /** The options of every `peers` command. */
 export const options = {
-  known: Options.boolean("known").pipe(
-    Options.withDescription(
+  known: Flag.boolean("known").pipe(
+    Flag.withDescription(
       "Use known_peers (pinned servers) instead of authorized_peers (authorized clients)."
     )
   ),
-  file: Options.text("file").pipe(
-    Options.withPseudoName("FILE"),
-    Options.optional,
-    Options.withDescription(
-      `Use another file. Default: ${shared.shownConfigFolder}/authorized_peers, or known_peers there with --known.`
+  authorized: shared.authorizedPeers.pipe(
+    Flag.excluding(["--known", "--known-peers"]),
+    Flag.withGuesses("--file")
+  ),
+  knownPeers: Flag.text("known-peers").pipe(
+    Flag.withValue("FILE"),
+    Flag.completing("file"),
+    Flag.optional,
+    Flag.withDescription(
+      "Use this file of pinned servers; implies --known.",
+      `${shared.shownConfigFolder}/known_peers`
     )
   ),
   json: shared.json
 }
 
 /** Selects all lines of a name, or the lines of one key. */
-export const selectorArgument = Args.text({ name: "NAME|KEY" }).pipe(
-  Args.withDescription("Name (all its keys), public key (sealwire1…) or fingerprint (SHA256:…).")
+export const selectorArgument = Operand.text("NAME|KEY").pipe(
+  Operand.withDescription("Name (all its keys), public key (sealwire1…) or fingerprint (SHA256:…).")
 )
 
 export const outputMode = (json: boolean) => ({ json, wire: false, exact: false })
@@ -89,17 +95,26 @@ export interface PeersFile {
   readonly parse: Parse<PeerEntry>
 }
 
-export const fileOf = ({
-  known,
-  file
-}: {
+export const fileOf = ({ known, authorized, knownPeers }: Which): PeersFile => {
+  const isKnown = known || Option.isSome(knownPeers)
+  return {
+    path: Option.getOrElse(isKnown ? knownPeers : authorized, () =>
+      shared.configPath(isKnown ? "known_peers" : "authorized_peers")
+    ),
+    known: isKnown,
+    parse: isKnown ? knownLines : authorizedLines
+  }
+}
+
+interface Which {
   readonly known: boolean
-  readonly file: Option.Option<string>
-}): PeersFile => ({
-  path: Option.getOrElse(file, () => shared.configPath(known ? "known_peers" : "authorized_peers")),
-  known,
-  parse: known ? knownLines : authorizedLines
-})
+  readonly authorized: Option.Option<string>
+  readonly knownPeers: Option.Option<string>
+}
+
+/** authorized_peers or known_peers of this user. */
+export const defaultFileOf = (known: boolean): PeersFile =>
+  fileOf({ known, authorized: Option.none(), knownPeers: Option.none() })
 
 const authorizedLines: Parse<PeerEntry> = (file, text) =>
   Either.map(parseAuthorized(ruleOptions())(file, text), (peers) =>

@@ -1,7 +1,7 @@
 // The flags that name a server and the keys to connect with, and the hints that mention them.
 import { shown } from "../../bytes/excerpt.ts"
 import { existsSync } from "node:fs"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -21,24 +21,27 @@ import type { Transport } from "../../transports/Transport.ts"
 import * as shared from "../arguments/options.ts"
 import { Event } from "../output/events/index.ts"
 
-export const options = {
+export const options = Flag.grouped("Server and keys", {
   to: shared.address("to", "Address of the server."),
   key: shared.sharedKey,
   identity: shared.identity,
-  peer: Options.text("peer").pipe(
-    Options.withPseudoName("KEY|NAME"),
-    Options.optional,
-    Options.withDescription(
-      "The server's public key (sealwire1…), or its name in known_peers. Default: the key pinned for its address."
+  peer: Flag.text("peer").pipe(
+    Flag.completing("server"),
+    Flag.withValue("KEY|NAME"),
+    Flag.optional,
+    Flag.withDescription(
+      "The server's public key (sealwire1…), or its name in known_peers.",
+      "the key pinned for its address"
     )
   ),
-  acceptNew: Options.boolean("accept-new").pipe(
-    Options.withDescription(
+  acceptNew: Flag.boolean("accept-new").pipe(
+    Flag.excluding(["--peer"], "the key of --peer is the only one that is accepted"),
+    Flag.withDescription(
       "Pin the key that the server presents at first contact (as ssh StrictHostKeyChecking=accept-new)."
     )
   ),
-  name: shared.serverName
-}
+  serverName: shared.serverName
+})
 
 export interface Flags {
   readonly to: Address.Address
@@ -46,7 +49,7 @@ export interface Flags {
   readonly identity: Option.Option<string>
   readonly peer: Option.Option<string>
   readonly acceptNew: boolean
-  readonly name: string
+  readonly serverName: string
 }
 
 /** known_peers has the server's key, and this user has no identity to authenticate with. */
@@ -58,7 +61,7 @@ export class IdentityNeeded extends Data.TaggedError("IdentityNeeded")<{
   override get message(): string {
     return (
       `${shown(this.address)} is pinned in ${shown(this.where)}, and there is no identity at ${shared.identityFile()}; ` +
-      `create one with sealwire keygen --identity and add sealwire pubkey to the server's authorized_peers, ` +
+      `create one with sealwire keygen identity and add sealwire pubkey to the server's authorized_peers, ` +
       `or use the shared key: --key ${shared.sharedKeyFile}`
     )
   }
@@ -72,7 +75,7 @@ export const knownPeersFile = (): string => shared.configPath("known_peers")
  * and a passphrase is asked for once.
  */
 export const prepare = (
-  { to, key, identity, peer, acceptNew, name }: Flags,
+  { to, key, identity, peer, acceptNew, serverName }: Flags,
   emit: (event: Event) => Effect.Effect<void>
 ): Effect.Effect<
   ServerConnection.ServerConnection,
@@ -87,7 +90,7 @@ export const prepare = (
     knownPeers: credentials === "sharedKey" ? "" : knownPeersFile(),
     peer: Option.getOrUndefined(peer),
     acceptNew,
-    serverName: name,
+    serverName,
     credentials,
     identity: (pinned) =>
       identityFor(shared.identityReference(identity), KnownPeers.addressOf(to), pinned),
@@ -143,10 +146,10 @@ const withHint = (
 const probableCauses: Partial<
   Record<HandshakeFailure, (server: ServerConnection.ServerConnection) => ReadonlyArray<string>>
 > = {
-  refused: (server) => [...ofKeys(server), "it has another --name"],
+  refused: (server) => [...ofKeys(server), "it has another --server-name"],
   "key refused": (server) => ofKeys(server),
   undecipherable: ({ credentials }) => [
-    "it has another --name",
+    "it has another --server-name",
     ...(credentials === "identity" ? [] : ["it has another shared key"])
   ]
 }

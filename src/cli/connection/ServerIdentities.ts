@@ -1,7 +1,7 @@
 // The identities of a server during a key rotation: current, next and retiring.
 import { shown } from "../../bytes/excerpt.ts"
 import { existsSync } from "node:fs"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -15,22 +15,22 @@ import * as UtcDate from "../../keys/UtcDate.ts"
 import type { Identity as ServerIdentity } from "../../services/Server.ts"
 import * as shared from "../arguments/options.ts"
 
-export const options = {
+export const options = Flag.grouped("Keys and clients", {
   identity: shared.identity,
-  next: Options.text("next-identity").pipe(
-    Options.withPseudoName("KEY"),
-    Options.optional,
-    Options.withDescription("Next identity: already accepted, and announced to clients.")
+  next: Flag.text("next-identity").pipe(
+    Flag.completing("file"),
+    Flag.withValue("KEY"),
+    Flag.optional,
+    Flag.withDescription("Next identity: already accepted, and announced to clients.")
   ),
-  retiring: Options.text("retiring-identity").pipe(
-    Options.withPseudoName("KEY"),
-    Options.optional,
-    Options.withDescription(
-      "Previous identity: accepted until --retire-at, and announced to clients."
-    )
+  retiring: Flag.text("retiring-identity").pipe(
+    Flag.completing("file"),
+    Flag.withValue("KEY"),
+    Flag.optional,
+    Flag.withDescription("Previous identity: accepted until --retire-at, and announced to clients.")
   ),
   retireAt: shared.date("retire-at", "Time after which the retiring identity is refused")
-}
+})
 
 interface Flags {
   readonly identity: Option.Option<string>

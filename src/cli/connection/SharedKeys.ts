@@ -1,6 +1,6 @@
 // The shared keys of a server. There may be several, so that clients can change keys one by one.
 import { shown } from "../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import type { NamedSharedKey } from "../../channel/HandshakeKeys.ts"
 import { limits as channelLimits } from "../../channel/limits.ts"
@@ -8,7 +8,7 @@ import type { KeyCreateError, KeyLoadError } from "../../keys/KeyErrors.ts"
 import { SharedKey } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import { isName } from "../../peers/PeerName.ts"
-import { OptionsConflict, keyLocations, optionError, sharedKeyFile } from "../arguments/options.ts"
+import { OptionsConflict, optionError, sharedKeyFile } from "../arguments/options.ts"
 import { Event } from "../output/events/index.ts"
 
 /** A shared key by its location, and its name on this server. */
@@ -37,17 +37,18 @@ const faultOf = (keys: ReadonlyArray<Named>): string | undefined => {
 }
 
 /** The keys in the order in which the server tries them. */
-export const option = Options.text("key").pipe(
-  Options.withPseudoName("KEY"),
-  Options.repeated,
-  Options.mapEffect((texts) => {
+export const option = Flag.text("key").pipe(
+  Flag.completing("file"),
+  Flag.withValue("KEY"),
+  Flag.repeated,
+  Flag.mapEffect((texts) => {
     const keys = texts.map(parseNamed)
     const fault = faultOf(keys)
     return fault === undefined ? Effect.succeed(keys) : optionError("key", fault)
   }),
-  Options.withDescription(
-    `A shared key: ${keyLocations}; or NAME=KEY, which names the clients that hold it. Up to ${channelLimits.sharedKeys}, all accepted. ` +
-      `Default, without an identity: ${sharedKeyFile}.`
+  Flag.withDescription(
+    `Key shared with clients; NAME=KEY names the clients that hold it. Up to ${channelLimits.sharedKeys}, all accepted.`,
+    `${sharedKeyFile}, without an identity`
   )
 )
 

@@ -1,5 +1,4 @@
 // Raw Noise with any other implementation, to find out which of two is wrong.
-import * as Options from "@effect/cli/Options"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -154,21 +153,26 @@ const acceptOne = <R>(
   })
 
 export const debugNoise = commandSpec(
-  ["debug", "noise"],
-  "raw Noise with any implementation; prints the handshake hash (for debugging, not a channel)",
-  [
-    [
-      "sealwire debug noise --plain --pattern XX --role responder --listen 127.0.0.1:8080 --static-file ./noise.key",
-      "echo messages"
-    ],
-    [
-      "sealwire debug noise --plain --pattern NNpsk0 --role initiator --to /run/noise.sock --psk-file ./psk",
-      "send messages and check the echoes"
+  {
+    path: ["debug", "noise"],
+    group: "Operate",
+    summary:
+      "raw Noise with any implementation; prints the handshake hash (for debugging, not a channel)",
+    examples: [
+      [
+        "sealwire debug noise --plain --pattern XX --role responder --listen 127.0.0.1:8080 --static-file ./noise.key",
+        "echo messages"
+      ],
+      [
+        "sealwire debug noise --plain --pattern NNpsk0 --role initiator --to /run/noise.sock --psk-file ./psk",
+        "send messages and check the echoes"
+      ]
     ]
-  ],
-  { plan: flags.pipe(Options.mapEffect(validate)) },
-  ({ plan }) =>
+  },
+  flags,
+  (given) =>
     Effect.gen(function* () {
+      const plan = yield* validate(given)
       const { endpoint, needs } = plan
       const staticKey =
         plan.staticKey === undefined ? undefined : yield* loadSecret(plan.staticKey, privateKey)

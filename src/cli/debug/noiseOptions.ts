@@ -2,7 +2,7 @@
 import { quoted, shown } from "../../bytes/excerpt.ts"
 import { randomBytes } from "node:crypto"
 import { readFile } from "node:fs/promises"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -12,6 +12,7 @@ import { Identity, SharedKey, type KeyKind } from "../../keys/KeyKind.ts"
 import { KeyStore } from "../../keys/KeyStore.ts"
 import { algorithms, parseProtocol } from "../../noise/Protocol.ts"
 import * as Address from "../../transports/Address.ts"
+import type { Values } from "../arguments/CommandSpec.ts"
 import { optionError } from "../arguments/options.ts"
 import * as RawNoise from "./RawNoise.ts"
 
@@ -19,14 +20,13 @@ import * as RawNoise from "./RawNoise.ts"
 const defaultSizes = [0, 1, 100, RawNoise.limits.messageBytes]
 
 const text = (name: string, pseudo: string, description: string) =>
-  Options.text(name).pipe(Options.withPseudoName(pseudo), Options.withDescription(description))
+  Flag.text(name).pipe(Flag.withValue(pseudo), Flag.withDescription(description))
 
-const file = (name: string, description: string) =>
-  Options.optional(text(name, "FILE", description))
+const file = (name: string, description: string) => Flag.optional(text(name, "FILE", description))
 
 const address = (name: string, description: string) =>
   text(name, "ADDRESS", description).pipe(
-    Options.mapEffect((given) =>
+    Flag.mapEffect((given) =>
       Either.mapLeft(Address.parse(given), ({ message }) => message).pipe(
         Either.match({
           onLeft: (message) => optionError(name, message),
@@ -34,29 +34,27 @@ const address = (name: string, description: string) =>
         })
       )
     ),
-    Options.optional
+    Flag.optional
   )
 
-export const flags = Options.all({
-  plain: Options.boolean("plain").pipe(
-    Options.withDescription(
-      "Raw Noise, without hello and records. Required; there is no other mode."
-    )
+export const flags = {
+  plain: Flag.boolean("plain").pipe(
+    Flag.withDescription("Raw Noise, without hello and records. Required; there is no other mode.")
   ),
   protocol: text(
     "pattern",
     "PATTERN",
     `Pattern and modifiers: XXpsk3 means Noise_XXpsk3_${algorithms}.`
   ).pipe(
-    Options.mapEffect((name) => {
+    Flag.mapEffect((name) => {
       const found = parseProtocol(`Noise_${name}_${algorithms}`)
       return found === undefined
         ? optionError("pattern", `unknown pattern ${quoted(name)}`)
         : Effect.succeed(found)
     })
   ),
-  initiator: text("role", "ROLE", "initiator (sends) or responder (echoes).").pipe(
-    Options.mapEffect((role) =>
+  initiator: text("role", "ROLE", "Side: initiator (sends) or responder (echoes).").pipe(
+    Flag.mapEffect((role) =>
       role === "initiator" || role === "responder"
         ? Effect.succeed(role === "initiator")
         : optionError("role", `${quoted(role)} is not one of initiator, responder`)
@@ -64,7 +62,7 @@ export const flags = Options.all({
   ),
   listen: address("listen", "Address to accept one connection on."),
   to: address("to", "Address to connect to."),
-  prologue: file("prologue-file", "Prologue, byte for byte. Default: empty."),
+  prologue: file("prologue-file", "Prologue, byte for byte. Without it: empty."),
   staticKey: file(
     "static-file",
     "Private key of this side: 32 bytes, 64 hexadecimal digits, or X25519 PEM."
@@ -76,18 +74,18 @@ export const flags = Options.all({
   ),
   messages: file(
     "messages-file",
-    `Messages of the initiator, one per line in hexadecimal. Default: random messages of ${defaultSizes.join(", ")} bytes.`
+    `Messages of the initiator, one per line in hexadecimal. Without it: random messages of ${defaultSizes.join(", ")} bytes.`
   ),
   rekeyAfter: text("rekey-after", "N", "Rekey each direction after every N of its messages.").pipe(
-    Options.mapEffect((count) =>
+    Flag.mapEffect((count) =>
       /^[1-9]\d{0,8}$/.test(count)
         ? Effect.succeed(Number(count))
         : optionError("rekey-after", "write an integer, at least 1")
     ),
-    Options.optional
+    Flag.optional
   )
-})
-type Flags = typeof flags extends Options.Options<infer A> ? A : never
+}
+type Flags = Values<typeof flags>
 
 /** Checks the options as far as possible before the connection. */
 export const validate = ({

@@ -1,6 +1,6 @@
 // The input and output of the file commands: files, or standard input and output.
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../arguments/Operand.ts"
+import * as Flag from "../arguments/Flag.ts"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Data from "effect/Data"
@@ -27,20 +27,21 @@ export class BinaryOnTerminal extends Data.TaggedError("BinaryOnTerminal")<{}> {
 }
 
 export const options = {
-  file: Args.text({ name: "FILE" }).pipe(
-    Args.optional,
-    Args.withDescription("Input file. Default, and -: standard input.")
+  file: Operand.text("FILE").pipe(
+    Operand.completing("file"),
+    Operand.optional,
+    Operand.withDescription("Input file; - is standard input, the default.")
   ),
-  output: Options.text("output").pipe(
-    Options.withAlias("o"),
-    Options.withPseudoName("FILE"),
-    Options.optional,
-    Options.withDescription(
-      "Output file, created complete or not at all. Default, and -: standard output."
-    )
+  output: Flag.text("output").pipe(
+    Flag.completing("file"),
+    Flag.withShort("o"),
+    Flag.withValue("FILE"),
+    Flag.optional,
+    Flag.withDescription("Output file, created complete or not at all; - is standard output.", "-")
   ),
-  overwrite: Options.boolean("overwrite").pipe(
-    Options.withDescription("Replace an existing file.")
+  overwrite: Flag.boolean("overwrite").pipe(
+    Flag.needing("--output"),
+    Flag.withDescription("Replace an existing file.")
   ),
   json: shared.json
 }

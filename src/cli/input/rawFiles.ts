@@ -1,5 +1,5 @@
 // Files without a header: one Cobblestone-256 message, or the format of openssl enc.
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../arguments/Flag.ts"
 import type * as ValidationError from "@effect/cli/ValidationError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -17,20 +17,22 @@ import { loadKey, loadFileKey } from "../arguments/fileKeys.ts"
 import * as shared from "../arguments/options.ts"
 
 export const options = {
-  raw: Options.boolean("raw").pipe(
-    Options.withDescription(
+  raw: Flag.boolean("raw").pipe(
+    Flag.withDescription(
       "Write no header: exactly one message of c2sp.org/chunked-encryption (Cobblestone-256) under the file key."
     )
   ),
-  context: Options.text("context").pipe(
-    Options.withPseudoName("TEXT"),
-    Options.optional,
-    Options.withDescription(
-      "With --raw: the context, as text or hex:DIGITS, which decryption must repeat. Default: empty."
+  context: Flag.text("context").pipe(
+    Flag.needing("--raw"),
+    Flag.withValue("TEXT"),
+    Flag.optional,
+    Flag.withDescription(
+      "With --raw: the context, as text or hex:DIGITS, which decryption must repeat.",
+      "empty"
     )
   ),
-  openssl: Options.boolean("openssl").pipe(
-    Options.withDescription(
+  openssl: Flag.boolean("openssl").pipe(
+    Flag.withDescription(
       `Use the format of openssl enc -aes-128-cbc -K … -iv …, with a classic key (default: ${InsecureAes128Cbc.keyFile}). ` +
         "INSECURE: changes are not detected."
     )

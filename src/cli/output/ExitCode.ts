@@ -30,6 +30,20 @@ export const exitCode = {
 /** Exit codes after a signal: 128 and the number of the signal, as shells count. */
 export const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
 
+/** The exit codes and their meanings, for help and manual pages. */
+export const exitCodeTexts: ReadonlyArray<readonly [codes: string, meaning: string]> = [
+  ["0", "success: done and acknowledged, or an orderly stop of a server"],
+  ["1", "internal error (a bug in sealwire)"],
+  ["2", "usage, configuration or local files"],
+  ["3", "key missing, unreadable or invalid"],
+  ["4", "authentication failed: compare fingerprints"],
+  ["5", "network error; a retry may succeed"],
+  ["6", "data tampered with or truncated, or protocol error"],
+  ["7", "incomplete; the same command resumes"],
+  ["8", "denied by the rules of the other side"],
+  ["129, 130, 141, 143", "ended by SIGHUP, SIGINT, SIGPIPE or SIGTERM"]
+]
+
 /** Commands that run until they are stopped, and what makes one of them end by itself. */
 const services: ReadonlyArray<{
   readonly path: ReadonlyArray<string>

@@ -33,7 +33,7 @@ const hints: Hints = {
 /** The command that creates a key of the named kind; undefined for a kind of no command. */
 const keygen = (kindName: string, reference: string): string | undefined => {
   const kind = kinds.find(({ name }) => name === kindName)
-  return kind === undefined ? undefined : `try: ${kind.keygen} --key ${shown(reference)}`
+  return kind === undefined ? undefined : `try: ${kind.keygen} -o ${shown(reference)}`
 }
 
 /** Returns the hint for an error, or undefined where it has none. */

@@ -5,7 +5,6 @@ import path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { expandConfig } from "../../../src/cli/arguments/Config.ts"
-import { optionTable } from "../../../src/cli/arguments/normalizeArguments.ts"
 import { commandList } from "../../../src/cli/commands/index.ts"
 import { findCommand } from "../../../src/cli/arguments/CommandList.ts"
 import { check, outcomeOf, type Target } from "../Target.ts"
@@ -35,7 +34,7 @@ const expand = async (command: string, file: string): Promise<string> => {
   }
   const { args, locations, tables } = result.right
   const spec = findCommand(commandList, [command])
-  const known = new Map(spec === undefined ? [] : optionTable(spec))
+  const known = new Set(spec?.options.map(({ name }) => `--${name}`))
   for (const line of [args, ...tables.map((table) => table.args)]) {
     check(line[0] === command, "another command")
     for (const word of line.slice(1)) {

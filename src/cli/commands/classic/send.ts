@@ -1,5 +1,5 @@
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../../arguments/Operand.ts"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -15,28 +15,31 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const classicSend = commandSpec(
-  ["classic", "send"],
-  "send a message to the origin's server, or to classic serve",
-  [
-    ["sealwire classic send", `sends "${input.originText}" to 127.0.0.1:8080 with ./aes_key.bin`],
-    [
-      'sealwire classic send "see you at 5" --to server.example:8080',
-      "send another message to another server"
-    ],
-    ["date | sealwire classic send", "send standard input as one message, byte for byte"]
-  ],
   {
-    message: Args.text({ name: "MESSAGE" }).pipe(
-      Args.optional,
-      Args.withDescription(
+    path: ["classic", "send"],
+    group: "Classic",
+    summary: "send a message to the origin's server, or to classic serve",
+    examples: [
+      ["sealwire classic send", `sends "${input.originText}" to 127.0.0.1:8080 with ./aes_key.bin`],
+      [
+        'sealwire classic send "see you at 5" --to server.example:8080',
+        "send another message to another server"
+      ],
+      ["date | sealwire classic send", "send standard input as one message, byte for byte"]
+    ]
+  },
+  {
+    message: Operand.text("MESSAGE").pipe(
+      Operand.optional,
+      Operand.withDescription(
         `Message; - reads standard input. Default: piped input, none if it is empty; without a pipe "${input.originText}".`
       )
     ),
     to: options.address("to", "Address of the server."),
     key: options.key,
     cipher: options.cipher,
-    anyLength: Options.boolean("any-length").pipe(
-      Options.withDescription(
+    anyLength: Flag.boolean("any-length").pipe(
+      Flag.withDescription(
         "Allow more than the 1,023 bytes that the origin's server accepts (classic serve accepts 8 MiB)."
       )
     ),

@@ -1,4 +1,4 @@
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -17,28 +17,31 @@ import { Event } from "../../output/events/index.ts"
 const exposed = "other machines can reach this address, and "
 
 export const classicServe = commandSpec(
-  ["classic", "serve"],
-  "receive the origin's messages and print them",
-  [
-    [
-      "sealwire classic serve",
-      "listen on 127.0.0.1:8080 with ./aes_key.bin, created if it is missing"
-    ],
-    [
-      "sealwire classic serve --once > message.bin",
-      "receive one message, write it byte for byte, and exit"
-    ],
-    [
-      "sealwire classic serve --cipher aes-256-gcm --listen unix:./gcm.sock",
-      "authenticated encryption, on a Unix socket"
+  {
+    path: ["classic", "serve"],
+    group: "Classic",
+    summary: "receive the origin's messages and print them",
+    examples: [
+      [
+        "sealwire classic serve",
+        "listen on 127.0.0.1:8080 with ./aes_key.bin, created if it is missing"
+      ],
+      [
+        "sealwire classic serve --once > message.bin",
+        "receive one message, write it byte for byte, and exit"
+      ],
+      [
+        "sealwire classic serve --cipher aes-256-gcm --listen unix:./gcm.sock",
+        "authenticated encryption, on a Unix socket"
+      ]
     ]
-  ],
+  },
   {
     listen: options.listen,
     key: options.key,
     cipher: options.cipher,
-    once: Options.boolean("once").pipe(
-      Options.withDescription(
+    once: Flag.boolean("once").pipe(
+      Flag.withDescription(
         "Exit after the first valid message; stdout is that message, byte for byte."
       )
     ),

@@ -1,18 +1,22 @@
-import * as Args from "@effect/cli/Args"
+import * as Operand from "../../arguments/Operand.ts"
 import * as Effect from "effect/Effect"
 import { InboxMessages } from "../../../services/inbox/Inbox.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "../../connection/InboxAt.ts"
 
 export const inboxDone = commandSpec(
-  ["inbox", "done"],
-  "acknowledge messages: their content is deleted, and they are not redelivered",
-  [["sealwire inbox done 3f9a 77c0", "two messages, by unique prefixes of their IDs"]],
+  {
+    path: ["inbox", "done"],
+    group: "Communicate",
+    summary: "acknowledge messages: their content is deleted, and they are not redelivered",
+    examples: [["sealwire inbox done 3f9a 77c0", "two messages, by unique prefixes of their IDs"]],
+    loadsKey: false
+  },
   {
     inbox: InboxAt.options.inbox,
-    ids: Args.text({ name: "ID" }).pipe(
-      Args.withDescription("Message ID or unique prefix."),
-      Args.atLeast(1)
+    ids: Operand.text("ID").pipe(
+      Operand.withDescription("Message ID or unique prefix."),
+      Operand.some
     )
   },
   ({ inbox, ids }) =>

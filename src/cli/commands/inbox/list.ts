@@ -1,4 +1,4 @@
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Hex from "../../../bytes/Hex.ts"
@@ -18,26 +18,34 @@ const lineBytes = 60
 const jsonBytes = 1024
 
 export const inboxList = commandSpec(
-  ["inbox", "list"],
-  "list pending messages, or dead letters, oldest first",
-  [
-    [
-      "sealwire inbox list",
-      `${InboxAt.defaultFile}: ID, time, peer, size and start of each message`
+  {
+    path: ["inbox", "list"],
+    group: "Communicate",
+    summary: "list pending messages, or dead letters, oldest first",
+    examples: [
+      [
+        "sealwire inbox list",
+        `${InboxAt.defaultFile}: ID, time, peer, size and start of each message`
+      ],
+      [
+        "sealwire inbox list --inbox env:INBOX --count 1000 --json",
+        "another inbox, one JSON object per message"
+      ],
+      ["sealwire inbox list --dead", "messages whose attempts all failed, with the last error"]
     ],
-    [
-      "sealwire inbox list --inbox env:INBOX --limit 1000 --json",
-      "another inbox, one JSON object per message"
-    ],
-    ["sealwire inbox list --dead", "messages whose attempts all failed, with the last error"]
-  ],
+    loadsKey: false
+  },
   {
     inbox: InboxAt.options.inbox,
     limit: InboxAt.options
-      .countOption("limit", `Maximum number of messages. Default: ${defaultLimit}.`)
-      .pipe(Options.optional),
-    dead: Options.boolean("dead").pipe(
-      Options.withDescription("List dead letters: messages that are not delivered any more.")
+      .countOption("count", "Maximum number of messages.")
+      .pipe(
+        Flag.optional,
+        Flag.withShownDefault(String(defaultLimit)),
+        Flag.withGuesses("--limit")
+      ),
+    dead: Flag.boolean("dead").pipe(
+      Flag.withDescription("List dead letters: messages that are not delivered any more.")
     ),
     json: options.json
   },
@@ -55,7 +63,7 @@ export const inboxList = commandSpec(
           : Effect.logInfo(dead ? "no dead letters" : "the inbox is empty")
       yield* report.printData(found.map(json ? formatJson : formatLine).join("\n"))
       if (found.length === limit)
-        yield* Effect.logInfo(`the list ends after ${limit} messages; use --limit to show more`)
+        yield* Effect.logInfo(`the list ends after ${limit} messages; use --count to show more`)
     })
 )
 

@@ -1,5 +1,5 @@
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../../arguments/Operand.ts"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import { InboxMessages } from "../../../services/inbox/Inbox.ts"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
@@ -9,19 +9,26 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const inboxRetry = commandSpec(
-  ["inbox", "retry"],
-  "deliver dead letters again, and messages that wait for their next attempt at once",
-  [
-    ["sealwire inbox retry 3f9a", "the message whose ID starts with 3f9a"],
-    ["sealwire inbox retry --all-dead", "every dead letter, for example after the cause is mended"]
-  ],
+  {
+    path: ["inbox", "retry"],
+    group: "Communicate",
+    summary: "deliver dead letters again, and messages that wait for their next attempt at once",
+    examples: [
+      ["sealwire inbox retry 3f9a", "the message whose ID starts with 3f9a"],
+      [
+        "sealwire inbox retry --all-dead",
+        "every dead letter, for example after the cause is mended"
+      ]
+    ],
+    loadsKey: false
+  },
   {
     inbox: InboxAt.options.inbox,
-    allDead: Options.boolean("all-dead").pipe(Options.withDescription("Retry all dead letters.")),
+    allDead: Flag.boolean("all-dead").pipe(Flag.withDescription("Retry all dead letters.")),
     json: options.json,
-    ids: Args.text({ name: "ID" }).pipe(
-      Args.withDescription("Message ID or unique prefix. Its failed attempts are forgotten."),
-      Args.repeated
+    ids: Operand.text("ID").pipe(
+      Operand.withDescription("Message ID or unique prefix. Its failed attempts are forgotten."),
+      Operand.repeated
     )
   },
   ({ inbox, allDead, json, ids }) =>

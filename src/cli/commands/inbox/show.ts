@@ -1,4 +1,4 @@
-import * as Args from "@effect/cli/Args"
+import * as Operand from "../../arguments/Operand.ts"
 import * as Effect from "effect/Effect"
 import { commandSpec } from "../../arguments/CommandSpec.ts"
 import * as InboxAt from "../../connection/InboxAt.ts"
@@ -7,16 +7,20 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const inboxShow = commandSpec(
-  ["inbox", "show"],
-  "print one message without acknowledging it",
-  [
-    ["sealwire inbox show 3f9a", "the message whose ID starts with 3f9a"],
-    ["sealwire inbox show 3f9a > message", "its content, byte for byte"]
-  ],
+  {
+    path: ["inbox", "show"],
+    group: "Communicate",
+    summary: "print one message without acknowledging it",
+    examples: [
+      ["sealwire inbox show 3f9a", "the message whose ID starts with 3f9a"],
+      ["sealwire inbox show 3f9a > message", "its content, byte for byte"]
+    ],
+    loadsKey: false
+  },
   {
     inbox: InboxAt.options.inbox,
     json: options.json,
-    id: Args.text({ name: "ID" }).pipe(Args.withDescription("Message ID or unique prefix."))
+    id: Operand.text("ID").pipe(Operand.withDescription("Message ID or unique prefix."))
   },
   ({ inbox, json, id }) =>
     Effect.gen(function* () {

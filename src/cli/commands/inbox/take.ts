@@ -1,4 +1,4 @@
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -15,45 +15,45 @@ import { Event } from "../../output/events/index.ts"
 const defaultLease = Duration.minutes(1)
 
 export const inboxTake = commandSpec(
-  ["inbox", "take"],
-  "lease the oldest messages; unacknowledged ones are redelivered when the lease expires",
-  [
-    ["sealwire inbox take --ack", "print and acknowledge the oldest message"],
-    [
-      "sealwire inbox take --wait --exec ./handle.sh",
-      "handle pending and new messages, one at a time; see sealwire inbox work for several"
+  {
+    path: ["inbox", "take"],
+    group: "Communicate",
+    summary:
+      "lease the oldest messages; unacknowledged ones are redelivered when the lease expires",
+    examples: [
+      ["sealwire inbox take --ack", "print and acknowledge the oldest message"],
+      [
+        "sealwire inbox take --wait --exec ./handle.sh",
+        "handle pending and new messages, one at a time; see sealwire inbox work for several"
+      ],
+      [
+        "sealwire inbox take --count 10 --lease 10m --json",
+        "print ten messages with their IDs; acknowledge them with: sealwire inbox done ID…"
+      ]
     ],
-    [
-      "sealwire inbox take --count 10 --lease 10m --json",
-      "print ten messages with their IDs; acknowledge them with: sealwire inbox done ID…"
-    ]
-  ],
+    loadsKey: false
+  },
   {
     inbox: InboxAt.options.inbox,
     count: InboxAt.options
-      .countOption(
-        "count",
-        "Maximum number of messages. Default: one; with --wait or --exec, no limit."
-      )
-      .pipe(Options.optional),
-    lease: options
-      .duration("lease", `Duration of a lease. Default: ${Duration.format(defaultLease)}.`)
-      .pipe(Options.withDefault(defaultLease)),
-    ack: Options.boolean("ack").pipe(
-      Options.withDescription(
+      .countOption("count", "Maximum number of messages.")
+      .pipe(Flag.optional, Flag.withShownDefault("one; with --wait or --exec, no limit")),
+    lease: options.duration("lease", "Duration of a lease.").pipe(Flag.withDefault(defaultLease)),
+    ack: Flag.boolean("ack").pipe(
+      Flag.withDescription(
         `Acknowledge messages once they are printed, up to ${limits.leaseMessages} at a time.`
       )
     ),
     exec: InboxAt.exec.pipe(
-      Options.withPseudoName("COMMAND"),
-      Options.optional,
-      Options.withDescription(
+      Flag.withValue("COMMAND"),
+      Flag.optional,
+      Flag.withDescription(
         `${InboxWorker.execDescription} Time limit: the lease. Exit code 7 if a message was not handled.`
       )
     ),
-    attempts: InboxWorker.attempts,
-    wait: Options.boolean("wait").pipe(
-      Options.withDescription("Wait for new messages when none is pending.")
+    attempts: InboxWorker.attempts.pipe(Flag.needing("--exec")),
+    wait: Flag.boolean("wait").pipe(
+      Flag.withDescription("Wait for new messages when none is pending.")
     ),
     json: options.json
   },

@@ -1,5 +1,5 @@
 import { quoted } from "../../../bytes/excerpt.ts"
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -20,9 +20,10 @@ const orders: Readonly<Record<LeaseOrder, string>> = {
 
 const isOrder = (text: string): text is LeaseOrder => Object.hasOwn(orders, text)
 
-const order = Options.text("order").pipe(
-  Options.withPseudoName("ORDER"),
-  Options.mapEffect((text) =>
+const order = Flag.text("order").pipe(
+  Flag.withChoices(Object.keys(orders)),
+  Flag.withValue("ORDER"),
+  Flag.mapEffect((text) =>
     isOrder(text)
       ? Effect.succeed(text)
       : options.optionError(
@@ -30,51 +31,54 @@ const order = Options.text("order").pipe(
           `${quoted(text)} is not one of ${Object.keys(orders).join(", ")}`
         )
   ),
-  Options.withDefault<LeaseOrder>(defaultOrder),
-  Options.withDescription(
+  Flag.withDefault<LeaseOrder>(defaultOrder),
+  Flag.withDescription(
     `Order of the messages of one peer. ${Object.entries(orders)
       .map(([name, meaning]) => `${name}: ${meaning}`)
-      .join("; ")}. Default: ${defaultOrder}.`
+      .join("; ")}.`
   )
 )
 
 export const inboxWork = commandSpec(
-  ["inbox", "work"],
-  "run a command for each pending and new message, until it is stopped",
-  [
-    [
-      "sealwire inbox work --exec ./handle.sh",
-      `${limits.workConcurrency} messages at a time, one of each peer; failed ones are tried again`
+  {
+    path: ["inbox", "work"],
+    group: "Communicate",
+    summary: "run a command for each pending and new message, until it is stopped",
+    examples: [
+      [
+        "sealwire inbox work --exec ./handle.sh",
+        `${limits.workConcurrency} messages at a time, one of each peer; failed ones are tried again`
+      ],
+      [
+        "sealwire inbox work --exec ./handle.sh --concurrency 16 --attempts 3 --order none",
+        "16 at a time in any order; after three failures a message is a dead letter"
+      ]
     ],
-    [
-      "sealwire inbox work --exec ./handle.sh --concurrency 16 --attempts 3 --order none",
-      "16 at a time in any order; after three failures a message is a dead letter"
-    ]
-  ],
+    loadsKey: false
+  },
   {
     inbox: InboxAt.options.inbox,
     exec: InboxAt.exec.pipe(
-      Options.withPseudoName("COMMAND"),
-      Options.withDescription(InboxWorker.execDescription)
+      Flag.withValue("COMMAND"),
+      Flag.withDescription(InboxWorker.execDescription)
     ),
     concurrency: options
-      .integer(
-        "concurrency",
-        `Maximum number of commands that run at the same time. Default: ${limits.workConcurrency}.`,
-        [1, limits.maxWorkConcurrency]
-      )
-      .pipe(Options.withDefault<number>(limits.workConcurrency)),
+      .integer("concurrency", "Maximum number of commands that run at the same time.", [
+        1,
+        limits.maxWorkConcurrency
+      ])
+      .pipe(Flag.withDefault<number>(limits.workConcurrency)),
     order,
     attempts: InboxWorker.attempts,
     execTimeout: options
-      .duration("exec-timeout", `Time limit of a command. Default: ${limits.execDeadline}.`)
-      .pipe(Options.withDefault(Duration.decode(limits.execDeadline))),
+      .duration("exec-timeout", "Time limit of a command.")
+      .pipe(Flag.withDefault(Duration.decode(limits.execDeadline))),
     lease: options
       .duration(
         "lease",
-        `Duration of a lease. It is renewed while the command runs; a message of a worker that is killed is delivered again when it expires. Default: ${limits.lease}.`
+        `Duration of a lease. It is renewed while the command runs; a message of a worker that is killed is delivered again when it expires.`
       )
-      .pipe(Options.withDefault(Duration.decode(limits.lease))),
+      .pipe(Flag.withDefault(Duration.decode(limits.lease))),
     json: options.json
   },
   ({ inbox, exec, execTimeout, attempts, json, ...work }) =>

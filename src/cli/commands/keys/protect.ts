@@ -7,15 +7,18 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const keysProtect = commandSpec(
-  ["keys", "protect"],
-  "protect a key file with a passphrase",
-  [
-    ["sealwire keys protect ./server.key", "ask for the new passphrase, twice"],
-    [
-      "sealwire keys protect ./server.key --passphrase-fd 3",
-      "read it from a file descriptor: 3< FILE"
+  {
+    path: ["keys", "protect"],
+    group: "Keys and peers",
+    summary: "protect a key file with a passphrase",
+    examples: [
+      ["sealwire keys protect ./server.key", "ask for the new passphrase, twice"],
+      [
+        "sealwire keys protect ./server.key --passphrase-fd 3",
+        "read it from a file descriptor: 3< FILE"
+      ]
     ]
-  ],
+  },
   { file: options.keyFile, json: options.json },
   ({ file: reference, json }) =>
     Effect.gen(function* () {

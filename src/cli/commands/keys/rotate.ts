@@ -1,4 +1,4 @@
-import * as Options from "@effect/cli/Options"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -15,33 +15,32 @@ import { Event } from "../../output/events/index.ts"
 import type { NextStep } from "../../output/events/keyEvents.ts"
 
 export const keysRotate = commandSpec(
-  ["keys", "rotate"],
-  "replace an identity step by step, so that one is valid at any time",
-  [
-    ["sealwire keys rotate", "show the stage of the rotation and the next steps"],
-    [
-      "sealwire keys rotate --begin --identity ./server.key",
-      "create ./server.key.next, and show how to announce it"
-    ],
-    [
-      "sealwire keys rotate --switch --identity ./server.key",
-      "make the next identity the current one, ./server.key"
-    ],
-    ["sealwire keys rotate --finish --identity ./server.key", "delete the old identity"]
-  ],
+  {
+    path: ["keys", "rotate"],
+    group: "Keys and peers",
+    summary: "replace an identity step by step, so that one is valid at any time",
+    examples: [
+      ["sealwire keys rotate", "show the stage of the rotation and the next steps"],
+      [
+        "sealwire keys rotate --begin --identity ./server.key",
+        "create ./server.key.next, and show how to announce it"
+      ],
+      [
+        "sealwire keys rotate --switch --identity ./server.key",
+        "make the next identity the current one, ./server.key"
+      ],
+      ["sealwire keys rotate --finish --identity ./server.key", "delete the old identity"]
+    ]
+  },
   {
     identity: options.identity,
-    begin: Options.boolean("begin").pipe(
-      Options.withDescription("Create the next identity, FILE.next.")
-    ),
-    switchOver: Options.boolean("switch").pipe(
-      Options.withDescription(
+    begin: Flag.boolean("begin").pipe(Flag.withDescription("Create the next identity, FILE.next.")),
+    switchOver: Flag.boolean("switch").pipe(
+      Flag.withDescription(
         "Make the next identity the current one; the old one becomes FILE.retiring."
       )
     ),
-    finish: Options.boolean("finish").pipe(
-      Options.withDescription("Delete FILE.retiring permanently.")
-    ),
+    finish: Flag.boolean("finish").pipe(Flag.withDescription("Delete FILE.retiring permanently.")),
     retireAt: options.date(
       "retire-at",
       `With --switch: when the old identity retires (default: in ${Rotation.defaultDays} days)`

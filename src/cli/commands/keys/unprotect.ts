@@ -7,14 +7,17 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const keysUnprotect = commandSpec(
-  ["keys", "unprotect"],
-  "remove the passphrase from a key file",
-  [
-    [
-      "sealwire keys unprotect ./server.key",
-      "ask for the passphrase, then store the key without one"
+  {
+    path: ["keys", "unprotect"],
+    group: "Keys and peers",
+    summary: "remove the passphrase from a key file",
+    examples: [
+      [
+        "sealwire keys unprotect ./server.key",
+        "ask for the passphrase, then store the key without one"
+      ]
     ]
-  ],
+  },
   { file: options.keyFile, json: options.json },
   ({ file: reference, json }) =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { shown } from "../../../bytes/excerpt.ts"
-import * as Args from "@effect/cli/Args"
-import * as Options from "@effect/cli/Options"
+import * as Operand from "../../arguments/Operand.ts"
+import * as Flag from "../../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -17,43 +17,47 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const peersAdd = commandSpec(
-  ["peers", "add"],
-  "authorize a client key, or pin a server key with --known",
-  [
-    ["sealwire peers add alice sealwire1…", "authorize the client with this key as alice"],
-    [
-      `sealwire peers add bob sealwire1… --options 'from="10.0.0.0/8",expiry-time="2027-01-01"'`,
-      "only from these addresses and until this date"
+  {
+    path: ["peers", "add"],
+    group: "Keys and peers",
+    summary: "authorize a client key, or pin a server key with --known",
+    examples: [
+      ["sealwire peers add alice sealwire1…", "authorize the client with this key as alice"],
+      [
+        `sealwire peers add bob sealwire1… --options 'from="10.0.0.0/8",expiry-time="2027-01-01"'`,
+        "only from these addresses and until this date"
+      ],
+      [
+        "sealwire peers add mail sealwire1… --known --address mail.example:8080",
+        "pin the key of the server at this address"
+      ]
     ],
-    [
-      "sealwire peers add mail sealwire1… --known --address mail.example:8080",
-      "pin the key of the server at this address"
-    ]
-  ],
+    loadsKey: false
+  },
   {
     ...PeersFile.options,
-    name: Args.text({ name: "NAME" }).pipe(
-      Args.withDescription(
+    name: Operand.text("NAME").pipe(
+      Operand.withDescription(
         "Name of the peer. A name that exists gets another key, so that keys can be replaced one at a time."
       )
     ),
-    key: Args.text({ name: "KEY" }).pipe(
-      Args.withDescription("Public key of the peer (sealwire1…), as sealwire pubkey shows it.")
+    key: Operand.text("KEY").pipe(
+      Operand.withDescription("Public key of the peer (sealwire1…), as sealwire pubkey shows it.")
     ),
-    keyOptions: Options.text("options").pipe(
-      Options.withPseudoName("OPTIONS"),
-      Options.withDefault(""),
-      Options.withDescription(
+    keyOptions: Flag.text("options").pipe(
+      Flag.withValue("OPTIONS"),
+      Flag.withDefault(""),
+      Flag.withDescription(
         `Rules for this key, separated by commas: ${ruleOptions()
           .map(({ name, summary }) => `${name} (${summary})`)
           .join("; ")}. ` +
           "With --known: retiring (the date at which the key becomes invalid), revoked."
       )
     ),
-    address: Options.text("address").pipe(
-      Options.withPseudoName("ADDRESS"),
-      Options.optional,
-      Options.withDescription("With --known: address of the server, as for send --to.")
+    address: Flag.text("address").pipe(
+      Flag.withValue("ADDRESS"),
+      Flag.optional,
+      Flag.withDescription("With --known: address of the server, as for send --to.")
     )
   },
   ({ json, name, key, keyOptions, address, ...which }) =>
@@ -66,7 +70,7 @@ export const peersAdd = commandSpec(
           "KEY is not a public key (sealwire1…); to show it, run sealwire pubkey on the peer's machine"
         )
       yield* PeersFile.checkName(name)
-      const serverAddress = yield* serverAddressOf(which.known, address)
+      const serverAddress = yield* serverAddressOf(file.known, address)
       const line =
         serverAddress === undefined
           ? formatAuthorized(publicKey, name, keyOptions)

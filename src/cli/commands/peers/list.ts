@@ -9,12 +9,16 @@ import { Report } from "../../output/Report.ts"
 import { jsonRecord } from "../../output/events/index.ts"
 
 export const peersList = commandSpec(
-  ["peers", "list"],
-  "list authorized client keys, or pinned server keys with --known",
-  [
-    ["sealwire peers list", "name, fingerprint, state and rules of each authorized key"],
-    ["sealwire peers list --known --json", "the pinned servers, one JSON object per key"]
-  ],
+  {
+    path: ["peers", "list"],
+    group: "Keys and peers",
+    summary: "list authorized client keys, or pinned server keys with --known",
+    examples: [
+      ["sealwire peers list", "name, fingerprint, state and rules of each authorized key"],
+      ["sealwire peers list --known --json", "the pinned servers, one JSON object per key"]
+    ],
+    loadsKey: false
+  },
   PeersFile.options,
   ({ json, ...which }) =>
     Effect.gen(function* () {

@@ -6,12 +6,16 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const peersRemove = commandSpec(
-  ["peers", "remove"],
-  "remove a peer with all its keys, or one key",
-  [
-    ["sealwire peers remove alice", "removes every line of alice"],
-    ["sealwire peers remove sealwire1…", "removes only this key"]
-  ],
+  {
+    path: ["peers", "remove"],
+    group: "Keys and peers",
+    summary: "remove a peer with all its keys, or one key",
+    examples: [
+      ["sealwire peers remove alice", "removes every line of alice"],
+      ["sealwire peers remove sealwire1…", "removes only this key"]
+    ],
+    loadsKey: false
+  },
   { ...PeersFile.options, selector: PeersFile.selectorArgument },
   ({ json, selector, ...which }) =>
     Effect.gen(function* () {

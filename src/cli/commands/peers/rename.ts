@@ -1,5 +1,5 @@
 import { shown } from "../../../bytes/excerpt.ts"
-import * as Args from "@effect/cli/Args"
+import * as Operand from "../../arguments/Operand.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as PeerEdits from "../../../peers/PeerEdits.ts"
@@ -10,15 +10,21 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const peersRename = commandSpec(
-  ["peers", "rename"],
-  "rename a peer on all its lines",
-  [["sealwire peers rename alice alice-laptop", "alice's keys now belong to alice-laptop"]],
+  {
+    path: ["peers", "rename"],
+    group: "Keys and peers",
+    summary: "rename a peer on all its lines",
+    examples: [
+      ["sealwire peers rename alice alice-laptop", "alice's keys now belong to alice-laptop"]
+    ],
+    loadsKey: false
+  },
   {
     ...PeersFile.options,
-    from: Args.text({ name: "OLD" }).pipe(
-      Args.withDescription("Current name, or one key of the peer.")
+    from: Operand.text("OLD").pipe(
+      Operand.withDescription("Current name, or one key of the peer.")
     ),
-    to: Args.text({ name: "NEW" }).pipe(Args.withDescription("New name, which no peer may have."))
+    to: Operand.text("NEW").pipe(Operand.withDescription("New name, which no peer may have."))
   },
   ({ json, from, to, ...which }) =>
     Effect.gen(function* () {

@@ -6,12 +6,16 @@ import { Report } from "../../output/Report.ts"
 import { Event } from "../../output/events/index.ts"
 
 export const peersRevoke = commandSpec(
-  ["peers", "revoke"],
-  "revoke keys permanently; the lines stay, so that the keys cannot be added again",
-  [
-    ["sealwire peers revoke alice", "every key of alice"],
-    ["sealwire peers revoke sealwire1…", "only this key"]
-  ],
+  {
+    path: ["peers", "revoke"],
+    group: "Keys and peers",
+    summary: "revoke keys permanently; the lines stay, so that the keys cannot be added again",
+    examples: [
+      ["sealwire peers revoke alice", "every key of alice"],
+      ["sealwire peers revoke sealwire1…", "only this key"]
+    ],
+    loadsKey: false
+  },
   { ...PeersFile.options, selector: PeersFile.selectorArgument },
   ({ json, selector, ...which }) =>
     Effect.gen(function* () {

@@ -9,9 +9,13 @@ import { Report } from "../../output/Report.ts"
 import { jsonRecord } from "../../output/events/index.ts"
 
 export const peersShow = commandSpec(
-  ["peers", "show"],
-  "show the keys of a peer with all their rules",
-  [["sealwire peers show alice", "all keys of alice in authorized_peers"]],
+  {
+    path: ["peers", "show"],
+    group: "Keys and peers",
+    summary: "show the keys of a peer with all their rules",
+    examples: [["sealwire peers show alice", "all keys of alice in authorized_peers"]],
+    loadsKey: false
+  },
   { ...PeersFile.options, selector: PeersFile.selectorArgument },
   ({ json, selector, ...which }) =>
     Effect.gen(function* () {
