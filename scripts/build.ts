@@ -1,4 +1,4 @@
-// Builds dist/: the command (esbuild), and the library with its types (TypeScript). `--if-stale`
+// Builds dist/: the command (esbuild), the library with its types (TypeScript), manual pages. `--if-stale`
 // skips a build that is newer than every source; `--command-only` skips the library.
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
@@ -26,6 +26,7 @@ const isStale = (built: string): boolean => {
     "tsconfig.json",
     "scripts/build.ts",
     "scripts/compiler.ts",
+    "scripts/manual.ts",
     "scripts/command/build.ts",
     "scripts/command/entry.js",
     "scripts/command/launch.ts",
@@ -64,5 +65,13 @@ const buildLibrary = () => {
   if (problems.length > 0) process.exit(1)
 }
 
-if (!process.argv.includes("--command-only") && isStale(library)) buildLibrary()
+if (!process.argv.includes("--command-only") && isStale(library)) {
+  buildLibrary()
+  // Loaded here: the command alone is built in a fraction of the time.
+  const { buildManual } = await import("./manual.ts")
+  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+    version: string
+  }
+  buildManual(root, version)
+}
 if (isStale(bin)) await buildCommand(root)

@@ -11,6 +11,9 @@ const requirements = [
     ["PostgreSQL"]
   ],
   [/hasOpenssl/, ["openssl"]],
+  [/hasMandoc/, ["mandoc"]],
+  [/hasZsh/, ["zsh"]],
+  [/hasFish/, ["fish"]],
   [/hasStrace/, ["strace"]],
   [/hasPromtool/, ["promtool (prometheus)"]],
   [/hasGo/, ["go", "golang-github-flynn-noise-dev"]],

@@ -56,7 +56,9 @@ export const pageOf = (
   return pages.length === 0 ? undefined : pages.join("\n\n")
 }
 
-const sentence = "Encrypted, authenticated messages, files and tunnels between known machines."
+/** What Sealwire is. */
+export const sentence =
+  "Encrypted, authenticated messages, files and tunnels between known machines."
 
 /** The commonest jobs, in the order in which a new user meets them. */
 export const rootExamples: ReadonlyArray<readonly [string, string]> = [

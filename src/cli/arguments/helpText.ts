@@ -26,14 +26,14 @@ export const commandLines = (
   let line = ""
   for (const word of words) {
     const longer = line === "" ? word : `${line} ${word}`
-    const margin = indent + (lines.length > 0 ? 4 : 0)
+    const margin = indent + (lines.length > 0 ? 2 : 0)
     if (line !== "" && margin + longer.length + 2 > columns) {
       lines.push(line)
       line = word
     } else line = longer
   }
   return [...lines, line].map((each, index, { length }) => {
-    const margin = " ".repeat(indent + (index > 0 ? 4 : 0))
+    const margin = " ".repeat(indent + (index > 0 ? 2 : 0))
     return `${margin}${each}${index < length - 1 ? " \\" : ""}`
   })
 }
