@@ -141,7 +141,7 @@ describe("the output", () => {
           [
             "encrypt",
             ...(stdin === undefined ? ["big"] : []),
-            "--key",
+            "--file-key",
             "./file.key",
             "-o",
             "disk/s"

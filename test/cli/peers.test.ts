@@ -67,7 +67,10 @@ describe("peers", () => {
         ["add", "carol", k4, "--options", "#"],
         "nothing was changed: options and address must form one line"
       ],
-      [["add", "carol", k4, "--known"], "nothing was changed: --known requires --address"],
+      [
+        ["add", "carol", k4, "--address", "x.example:1"],
+        "nothing was changed: --address requires --known"
+      ],
       [["rename", "bob", "alice"], `nothing was changed: ${file}:3 already has the name alice`],
       [["remove", "alcie"], `no peer "alcie" in ${file}; did you mean alice?`],
       [["show", k4], `no peer ${k4} in ${file}; list the peers: sealwire peers list`],

@@ -4,6 +4,7 @@ import { checkConfig } from "./checkConfig.ts"
 import { classicKeygen } from "./classic/keygen.ts"
 import { classicSend } from "./classic/send.ts"
 import { classicServe } from "./classic/serve.ts"
+import { completions } from "./completions.ts"
 import { debugNoise } from "../debug/noise.ts"
 import { decrypt } from "./decrypt.ts"
 import { encrypt } from "./encrypt.ts"
@@ -78,6 +79,7 @@ const shown: ReadonlyArray<CommandSpec> = [
   status,
   inspect,
   checkConfig([serve, tunnel]),
+  completions(() => commandList),
   help(() => commandList),
   classicServe,
   classicSend,
