@@ -32,7 +32,7 @@ const refusals = (server: Running) =>
 /** Creates an identity at a path. Returns its public key. */
 const identity = async (box: Box, ...args: ReadonlyArray<string>): Promise<string> => {
   expect(
-    (await box.run(["keygen", "--identity", ...(args.length > 0 ? ["--key", ...args] : [])])).code
+    (await box.run(["keygen", "identity", ...(args.length > 0 ? ["-o", ...args] : [])])).code
   ).toBe(0)
   const shown = await box.run(["pubkey", ...(args.length > 0 ? ["--identity", ...args] : [])])
   expect(shown.code).toBe(0)

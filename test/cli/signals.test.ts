@@ -220,7 +220,14 @@ describe("closed and full outputs", () => {
       )
       await box.run(["send", "--to", "unix:./s", "--key", "./sealwire.key", "kept"])
       const { stdout: publicKey } = await box.run(["pubkey"])
-      await box.run(["peers", "add", "alice", publicKey.toString().trim(), "--authorized-peers", "./p"])
+      await box.run([
+        "peers",
+        "add",
+        "alice",
+        publicKey.toString().trim(),
+        "--authorized-peers",
+        "./p"
+      ])
       const closed = (args: string) =>
         box.startOther("sh", ["-c", `exec "$0" "$1" ${args} >&-`, process.execPath, bin]).ended()
       const commands = [

@@ -100,7 +100,7 @@ describe("a standard input that has no bytes", () => {
 it.skipIf(!has("python3")).for(["SOCK_DGRAM", "SOCK_SEQPACKET"])(
   "the result goes into a %s standard output",
   async (kind, { box }) => {
-    await box.run(["keygen", "--identity"])
+    await box.run(["keygen", "identity"])
     const expected = await box.run(["pubkey"])
     const args = ["-c", socketPair(kind, 1), process.execPath, bin, "pubkey"]
     expect(await box.runOther("python3", args)).toEqual(expected)
@@ -186,7 +186,7 @@ describe("a block device", () => {
     expect(listed.stdout.toString()).toContain('"bytes":5000')
     const encrypted = await shell(
       box,
-      `$sealwire keygen --file-key; exec $sealwire encrypt --key ./sealwire-file.key ./text > ${device}`
+      `$sealwire keygen file-key; exec $sealwire encrypt -o ./sealwire-file.key ./text > ${device}`
     )
     expect(encrypted.code).toBe(0)
     expect(startOf(device, 4).toString()).toBe("SLWF")
