@@ -19,6 +19,7 @@ import { pause, waitUntil, withTimeout } from "../../../../src/testing/steps.ts"
 import * as Address from "../../../../src/transports/Address.ts"
 import { Transport } from "../../../../src/transports/index.ts"
 import { dialKeys, serverKeys, suiteOf } from "../../../channel/rig.ts"
+import * as Postgres from "../Postgres.ts"
 import { isMissing } from "../stores.ts"
 import { databases } from "./databases.ts"
 
@@ -195,7 +196,7 @@ describe.each(databases)("an outbox in the application's %s", (kind, database) =
 
 const [, postgres] = databases.find(([name]) => name === "PostgreSQL") as (typeof databases)[number]
 
-it.scopedLive.skipIf(isMissing("PostgreSQL"))(
+it.scopedLive.skipIf(!Postgres.available)(
   "a message is not lost that commits after a later one was delivered",
   () =>
     Effect.gen(function* () {
