@@ -2,7 +2,9 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
@@ -10,9 +12,9 @@ import * as Stream from "effect/Stream"
 import { shown } from "../../bytes/excerpt.ts"
 import type { HandshakeFailed } from "../../channel/ChannelErrors.ts"
 import { Timers } from "../../transports/Timers.ts"
-import type { Transport } from "../../transports/Transport.ts"
+import { Transport } from "../../transports/Transport.ts"
 import type { ConnectFailed } from "../../transports/TransportErrors.ts"
-import { dial, type DialOptions } from "../Dial.ts"
+import { dial, type DialKeys, type DialOptions } from "../Dial.ts"
 import type { Failure, Retry } from "../Retry.ts"
 import { opening } from "../Service.ts"
 import { addSource } from "./addSource.ts"
@@ -199,6 +201,47 @@ export const toSink = <E extends Failure = never, R = never>({
       return Sink.zipRight(collecting, Sink.fromEffect(push({ ...options, from: file })))
     })
   ) as Sink.Sink<PushSummary, Uint8Array, never, PushError | E, R | Transport>
+
+/** Sends files to one server. */
+export interface FileClient {
+  /** `push` to this server. */
+  readonly push: (options: Omit<PushOptions, "to">) => Effect.Effect<PushSummary, PushError>
+  /** `pushStream` to this server. */
+  readonly pushStream: (
+    options: Omit<PushOptions, "to" | "onProgress">
+  ) => Stream.Stream<PushProgress, PushError>
+}
+
+/** The client of one server, as a service: `FileClient.layer` provides it. */
+export const FileClient: Context.Tag<FileClient, FileClient> = Context.GenericTag<FileClient>(
+  "sealwire/services/transfer/FileClient"
+)
+
+/**
+ * Provides a client of one server, with its keys loaded. Each push connects by itself.
+ *
+ * @example
+ * const ClientLive = FileClient.layer({ address, keys: Credentials.pinned(serverKey) })
+ */
+export const layer = <E = never, R = never>({
+  keys,
+  ...to
+}: Omit<DialOptions, "keys"> & {
+  readonly keys: DialKeys | Effect.Effect<DialKeys, E, R>
+}): Layer.Layer<FileClient, E, R | Transport> =>
+  Layer.effect(
+    FileClient,
+    Effect.gen(function* () {
+      const server = { ...to, keys: Effect.isEffect(keys) ? yield* keys : keys }
+      const transport = yield* Transport
+      return {
+        push: (options) =>
+          Effect.provideService(push({ ...options, to: server }), Transport, transport),
+        pushStream: (options) =>
+          Stream.provideService(pushStream({ ...options, to: server }), Transport, transport)
+      }
+    })
+  )
 
 const writeAll = (fd: number, bytes: Uint8Array): void => {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)

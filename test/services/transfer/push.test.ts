@@ -45,6 +45,25 @@ const folders = Effect.gen(function* () {
 })
 
 describe("FileClient.push", () => {
+  it.scopedLive("is the push of the layer's service, which has loaded its keys", () =>
+    Effect.gen(function* () {
+      const { here, there, from } = yield* folders
+      const { address } = yield* serveFiles(there)
+      let loaded = 0
+      const keys = Effect.sync(() => {
+        loaded++
+        return dialKeys(suiteOf("IK"))
+      })
+      yield* Effect.gen(function* () {
+        const { push, pushStream } = yield* FileClient.FileClient
+        expect(yield* push({ from })).toMatchObject({ stored: 4 })
+        const last = yield* Stream.runLast(pushStream({ from, policy: "skip" }))
+        expect(last).toMatchObject({ value: { filesDone: 4 } })
+      }).pipe(Effect.provide(FileClient.layer({ address, keys })))
+      expect([loaded, snapshot(there)]).toEqual([1, snapshot(here)])
+    }).pipe(over())
+  )
+
   it.scopedLive("sends files and folders, and reports its progress", () =>
     Effect.gen(function* () {
       const { here, there, from } = yield* folders
