@@ -16,8 +16,8 @@ const shell = (box: Box, line: string) =>
   box.runOther("sh", ["-c", line.replaceAll("$sealwire", `"${process.execPath}" "${bin}"`)])
 
 const reading: ReadonlyArray<string> = [
-  "encrypt --key ./sealwire-file.key",
-  "decrypt --key ./sealwire-file.key",
+  "encrypt --file-key ./sealwire-file.key",
+  "decrypt --file-key ./sealwire-file.key",
   "send --key ./sealwire.key --to 127.0.0.1:1 -",
   "send --key ./sealwire.key --to 127.0.0.1:1",
   "send --key ./sealwire.key --to 127.0.0.1:1 --lines",
@@ -29,7 +29,7 @@ const reading: ReadonlyArray<string> = [
 ]
 
 const keys = async (box: Box) => {
-  for (const kind of ["", " --file-key"]) await box.run(`keygen${kind}`.split(" "))
+  for (const kind of ["", " file-key"]) await box.run(`keygen${kind}`.split(" "))
   box.writeKey()
 }
 
@@ -84,7 +84,7 @@ describe("a standard input that has no bytes", () => {
   it
     .skipIf(!existsSync("/proc/self/fd"))
     .for([
-      "encrypt --key ./sealwire-file.key",
+      "encrypt --file-key ./sealwire-file.key",
       "send --key ./sealwire.key --to 127.0.0.1:1 -",
       "push - --as x --key ./sealwire.key --to 127.0.0.1:1"
     ])("fails as input, not as disk or network: %s", async (line, { box }) => {
@@ -154,7 +154,7 @@ describe("a block device", () => {
     const content = randomBytes(size)
     box.write("content", content)
     await shell(box, `cat content > ${device}`)
-    const key = "--key ./sealwire-file.key"
+    const key = "--file-key ./sealwire-file.key"
     const line = `$sealwire encrypt ${key} < ${device} | $sealwire decrypt ${key}`
     expect((await shell(box, line)).stdout.equals(content)).toBe(true)
     const server = await box.listen(
@@ -186,7 +186,7 @@ describe("a block device", () => {
     expect(listed.stdout.toString()).toContain('"bytes":5000')
     const encrypted = await shell(
       box,
-      `$sealwire keygen file-key; exec $sealwire encrypt -o ./sealwire-file.key ./text > ${device}`
+      `$sealwire keygen file-key; exec $sealwire encrypt --file-key ./sealwire-file.key ./text > ${device}`
     )
     expect(encrypted.code).toBe(0)
     expect(startOf(device, 4).toString()).toBe("SLWF")
@@ -200,7 +200,7 @@ it.skipIf(!canMount)(
     if (disk === undefined) return skip("no file system can be mounted")
     await keys(box)
     box.write("plain", randomBytes(80_000))
-    const key = "--key ./sealwire-file.key"
+    const key = "--file-key ./sealwire-file.key"
     await box.run(`encrypt ./plain ${key} -o ./sealed`.split(" "))
     const { code, stderr } = await shell(box, `exec $sealwire decrypt ./sealed ${key} > disk/out`)
     expect([code, stderr]).toEqual([2, "sealwire: cannot write standard output (ENOSPC)\n"])

@@ -21,7 +21,8 @@ const actionOf = (source: Source): string => {
   if (source.kind === "words") return `(${source.words.join(" ")})`
   if (source.kind === "file") return "_files"
   if (source.kind === "folder") return "_files -/"
-  return source.kind === "none" ? " " : `_sealwire_peers ${peerFiles[source.kind].join(" ")}`
+  // After a space, _arguments adds no arguments of its own.
+  return source.kind === "none" ? " " : ` _sealwire-names ${peerFiles[source.kind].join(" ")}`
 }
 
 const optionSpecs = (list: CommandList, option: FlagData): ReadonlyArray<string> => {
@@ -64,7 +65,8 @@ const level = (list: CommandList, before: ReadonlyArray<string>): ReadonlyArray<
   "    return",
   "  fi",
   "  local word=$words[2]",
-  "  words=($words[1] ${words[3,-1]})",
+  // In quotes: the word under the cursor may be empty, and stays.
+  '  words=("$words[1]" "${(@)words[3,-1]}")',
   "  ((CURRENT--))",
   "  case $word in",
   ...list.shown
@@ -83,7 +85,7 @@ export const zshScript = (list: CommandList): string =>
   [
     "#compdef sealwire",
     '# Completions of sealwire for zsh: eval "$(sealwire completions zsh)", or a file _sealwire in $fpath.',
-    "_sealwire_peers() {",
+    "_sealwire-names() {",
     "  local file; local -a names",
     "  for file; do",
     `    names+=(\${(f)"$(${namesInPeers} "\${XDG_CONFIG_HOME:-$HOME/.config}/sealwire/$file" 2>/dev/null)"})`,
