@@ -90,7 +90,8 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
         )
       )
     )
-    if (!stats.isFile()) return input
+    if (!stats.isFile() || !(yield* attempt(async () => isWhole(handle.fd, stats.size))))
+      return input
     const isUnchanged = Effect.promise(() =>
       handle.stat({ bigint: true }).then(
         (now) => Number(now.size) === stats.size && now.ctimeNs === ctimeNs,
@@ -99,6 +100,13 @@ export const fromFile = (file: string): Effect.Effect<Input, FileUnreadable, Sco
     )
     return { ...input, file: { fd: handle.fd, size: stats.size, stats, isUnchanged } }
   })
+
+/**
+ * False for a file whose size is not that of its content, as of /proc (0 bytes) and /sys (a page):
+ * it is read to its end.
+ */
+const isWhole = (fd: number, size: number): boolean =>
+  readSync(fd, Buffer.alloc(1), 0, 1, Math.max(0, size - 1)) === Math.min(1, size)
 
 /** Reads a stream while the scope is open. */
 export const fromStream = <E>(

@@ -127,6 +127,20 @@ export const unwrap = (
     }
   })
 
+/**
+ * Returns a clause that tells why nothing new is protected with a passphrase. A control character
+ * cannot be typed, and scrypt takes one that ends with NUL for the same as without. Passphrases that
+ * earlier versions accepted still open their keys.
+ */
+const newProblem = (passphrase: Secret): string | undefined => {
+  if (passphrase.length === 0) return "is empty"
+  if (passphrase.length > limits.passphraseBytes)
+    return `is longer than ${limits.passphraseBytes} bytes`
+  return passphrase.expose().some((byte) => byte < 0x20 || byte === 0x7f)
+    ? "has a control character"
+    : undefined
+}
+
 /** Wraps a key under a new passphrase and returns its text form. */
 export const wrapAsText = (
   reference: string,
@@ -144,13 +158,9 @@ export const wrap = (
   Effect.gen(function* () {
     const { requestNew, scrypt } = yield* Passphrase
     const passphrase = yield* requestNew(reference)
-    if (passphrase.length === 0)
-      return yield* new PassphraseRefused({ reference, detail: "it is empty; choose another" })
-    if (passphrase.length > limits.passphraseBytes)
-      return yield* new PassphraseRefused({
-        reference,
-        detail: `it is longer than ${limits.passphraseBytes} bytes; choose another`
-      })
+    const problem = newProblem(passphrase)
+    if (problem !== undefined)
+      return yield* new PassphraseRefused({ reference, detail: `it ${problem}; choose another` })
     return yield* withMemory(reference, () => ProtectedKey.wrap(kind, secret, passphrase, scrypt))
   })
 

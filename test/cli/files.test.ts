@@ -86,6 +86,30 @@ describe("a file of many chunks, processed by worker threads", () => {
   })
 })
 
+describe("a file whose size is not that of its content", () => {
+  const files = ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"]
+  it.skipIf(!existsSync("/proc/version")).for(files)(
+    "is read to its end: %s",
+    async (file, { box, skip }) => {
+      if (!existsSync(file)) return skip("there is no such file")
+      const key = ["--key", "./sealwire-file.key"]
+      await box.run(["keygen", "--file-key"])
+      expect((await box.run(["encrypt", file, ...key, "-o", "./sealed"])).code).toBe(0)
+      const { stdout } = await box.run(["decrypt", "./sealed", ...key])
+      expect(stdout.toString()).toBe(readFileSync(file, "utf8"))
+      expect(stdout.length).toBeGreaterThan(0)
+    }
+  )
+
+  it.skipIf(!existsSync("/proc/version"))("fails if it cannot be read", async ({ box }) => {
+    await box.run(["keygen", "--file-key"])
+    const line = "encrypt /proc/self/mem --key ./sealwire-file.key -o ./sealed"
+    const { code, stderr } = await box.run(line.split(" "))
+    expect([code, stderr]).toEqual([2, "sealwire: /proc/self/mem: cannot be read (EIO)\n"])
+    expect(box.names).toEqual(["sealwire-file.key"])
+  })
+})
+
 describe("the output", () => {
   it("is not written when the source changes while it is read", async ({ box }) => {
     furnish(box)

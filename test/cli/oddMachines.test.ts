@@ -94,6 +94,28 @@ describe("without a home", () => {
   )
 })
 
+it("in a working directory whose path is too long, each command says so", async ({ box }) => {
+  const python = `import os, sys
+for i in range(24):
+    os.makedirs("d" * 200, exist_ok=True); os.chdir("d" * 200)
+os.execv(sys.argv[1], sys.argv[1:])`
+  expect((await box.run(["keygen", "--identity"])).code).toBe(0)
+  for (const line of [
+    "push x --to 127.0.0.1:1 --accept-new",
+    "pull x --from 127.0.0.1:1 --accept-new"
+  ]) {
+    // Node cannot remove such a path.
+    box.defer(() => box.runOther("rm", ["-rf", "d".repeat(200)]))
+    const args = ["-c", python, process.execPath, bin, ...line.split(" ")]
+    const { code, stderr } = await box.runOther("python3", args)
+    expect([line, code, stderr]).toEqual([
+      line,
+      2,
+      "sealwire: the working directory has a path of more than 4,096 bytes; change to another one (cd), or use absolute paths\n"
+    ])
+  }
+})
+
 describe("in a working directory that was removed", () => {
   const run = (box: Box, line: string) => {
     mkdirSync(box.path("gone"))
@@ -109,6 +131,7 @@ describe("in a working directory that was removed", () => {
 
   it.for([
     ["push x --to 127.0.0.1:1 --accept-new", 2, "the working directory no longer exists"],
+    ["pull x --from 127.0.0.1:1 --accept-new", 2, "the working directory no longer exists"],
     [
       "tunnel --listen unix:x --to unix:y --accept-new",
       2,

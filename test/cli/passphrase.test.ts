@@ -29,6 +29,37 @@ beforeAll(async () => {
   )
 })
 
+describe("a passphrase with a control character", () => {
+  it.for([["\0"], ["abc\0"], ["a\tb"], ["\u001b[A"], ["a\u007f"]] as const)(
+    "is refused for a new key: %j",
+    async ([given], { box }) => {
+      await box.run(["keygen", "--identity", "-o", "./plain.key"])
+      const before = box.read("plain.key")
+      for (const line of [
+        "keys protect ./plain.key",
+        "encrypt ./plain.key --passphrase -o ./sealed"
+      ]) {
+        const args = [...line.split(" "), "--passphrase-fd", "0"]
+        const { code, stderr } = await box.run(args, { stdin: given })
+        expect([line, code, stderr]).toEqual([
+          line,
+          3,
+          expect.stringContaining("it has a control character; choose another")
+        ])
+      }
+      expect(box.names).toEqual(["plain.key"])
+      expect(box.read("plain.key").equals(before)).toBe(true)
+    }
+  )
+
+  it("still opens a key that was protected with it", async ({ box }) => {
+    const old = Passphrase.fromText("a\tb")
+    box.write("me.key", await ProtectedKey.wrapAsText(Identity, secret, old, cheapestScrypt))
+    const ended = await box.run([...pubkey, "--passphrase-fd", "0"], { stdin: "a\tb\n" })
+    expect([ended.code, ended.stdout.toString()]).toEqual([0, publicKey])
+  })
+})
+
 describe("a passphrase is read", () => {
   it.for([
     [

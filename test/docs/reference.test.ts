@@ -31,6 +31,18 @@ describe("docs/reference", () => {
     }
   })
 
+  it("config.md names the commands that take a configuration file", () => {
+    const withConfig = commandList.shown
+      .filter(({ options }) => options.some(({ name }) => name === "config"))
+      .map(({ path: words }) => words.join(" "))
+    const page = readFileSync(path.join(root, "docs/reference/config.md"), "utf8")
+    const sentence = page.split("\n").find((line) => line.includes("`--config FILE`")) ?? ""
+    expect(withConfig.length).toBeGreaterThan(1)
+    expect(sentence).toBe(
+      `${withConfig.map((name) => `\`${name}\``).join(" and ")} take \`--config FILE\`.`
+    )
+  })
+
   it("metrics.md lists every metric, with its type and help", () => {
     const rows = Object.values(metrics)
       .flatMap((table) => Object.values(table))

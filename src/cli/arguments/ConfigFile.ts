@@ -60,6 +60,12 @@ const syntaxError = (file: string, cause: unknown): ConfigInvalid =>
       })
     : new ConfigInvalid({ where: file, detail: String(cause) })
 
+const readHints: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  ENOTDIR: "no such file",
+  EACCES: "permission denied"
+}
+
 const readBytes = (file: string): Effect.Effect<Uint8Array, ConfigInvalid> =>
   Effect.tryPromise({
     try: async () => {
@@ -86,7 +92,7 @@ const readBytes = (file: string): Effect.Effect<Uint8Array, ConfigInvalid> =>
       const { code, message } = cause as NodeJS.ErrnoException
       return new ConfigInvalid({
         where: file,
-        detail: code === undefined ? message : `cannot be read (${code})`
+        detail: code === undefined ? message : (readHints[code] ?? `cannot be read (${code})`)
       })
     }
   })

@@ -1,3 +1,4 @@
+import { resolve } from "node:path"
 import * as Operand from "../arguments/Operand.ts"
 import * as Flag from "../arguments/Flag.ts"
 import * as Effect from "effect/Effect"
@@ -73,9 +74,12 @@ export const pull = commandSpec(
         return yield* options.usageError(
           "the server chooses the names for .; give the folder that receives them: --into DIR"
         )
+      const folder = Option.getOrElse(into, () => ".")
+      // Throws before anything is requested if the working directory is gone.
+      resolve(folder)
       const request = {
         paths,
-        into: Option.getOrElse(into, () => "."),
+        into: folder,
         policy,
         links: symlinks
       }
