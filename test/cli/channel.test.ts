@@ -116,7 +116,7 @@ describe("a shared key", () => {
     expect(result.code).toBe(4)
     expect(result.stderr).toBe(
       `sealwire: ${server.address} refused the handshake (it closed the connection); its log has the reason; probable causes: it has another shared key; ` +
-        "it requires an identity (--identity) instead of a shared key; it has another --name\n"
+        "it requires an identity (--identity) instead of a shared key; it has another --server-name\n"
     )
     await server.until("the refusal", (it) => refusals(it).length === 1)
     expect(refusals(server)).toMatchObject([{ reason: "decrypt failed" }])
@@ -124,10 +124,10 @@ describe("a shared key", () => {
   })
 
   it("a server name that only one side has fails", async ({ box }) => {
-    const server = await serve(box, "--name", "mail")
+    const server = await serve(box, "--server-name", "mail")
     expect((await send(box, server)).code).toBe(4)
-    expect((await send(box, server, "--name", "post")).code).toBe(4)
-    expect((await send(box, server, "--name", "mail")).code).toBe(0)
+    expect((await send(box, server, "--server-name", "post")).code).toBe(4)
+    expect((await send(box, server, "--server-name", "mail")).code).toBe(0)
   })
 
   it("serves a dozen clients at once", async ({ box }) => {

@@ -80,19 +80,19 @@ describe("a server that refuses an identity", () => {
       (await send("--peer", key)).stderr
     )?.[1]
     const words = advised?.replace("NAME", "laptop").split(" ") ?? []
-    expect((await box.run([...words, "--file", "./authorized"])).code).toBe(0)
+    expect((await box.run([...words, "--authorized-peers", "./authorized"])).code).toBe(0)
     // The server follows the file.
     await expect.poll(async () => (await send("--peer", key)).code, { timeout: 10_000 }).toBe(0)
   }, 90_000)
 
   it("differs from a server of another name", async ({ box }) => {
-    const { key, send } = await start(box, "--name", "mail")
+    const { key, send } = await start(box, "--server-name", "mail")
     for (const how of [["--peer", key], ["--accept-new"]]) {
       const { code, stderr } = await send(...how)
       expect([how, code]).toEqual([how, 4])
-      expect(stderr).toContain("probable causes: it has another --name\n")
+      expect(stderr).toContain("probable causes: it has another --server-name\n")
       expect(stderr).not.toContain("peers add")
     }
-    expect((await send("--peer", key, "--name", "mail")).stderr).toContain("peers add NAME")
+    expect((await send("--peer", key, "--server-name", "mail")).stderr).toContain("peers add NAME")
   }, 90_000)
 })

@@ -471,7 +471,7 @@ describe("send without --key, --peer and --identity", () => {
     rmSync(box.path(own))
     const withoutIdentity = await send(box, server)
     expect([withoutIdentity.code, linesOf(withoutIdentity.stderr).length]).toEqual([3, 1])
-    for (const hint of ["known_peers:1", "sealwire keygen identity", "-o ./sealwire.key"])
+    for (const hint of ["known_peers:1", "sealwire keygen identity", "--key ./sealwire.key"])
       expect(withoutIdentity.stderr).toContain(hint)
 
     // --key selects the shared key, which this server does not accept.
