@@ -410,7 +410,7 @@ describe("pipe", () => {
       .ended()
     expect([closed.code, closed.stderr]).toEqual([
       2,
-      "sealwire: cannot write standard output (EBADF)\n"
+      "sealwire: standard output is closed, and the data would be lost; name a file or a pipe\n"
     ])
     const several = await box.run(["pipe", "--to", to])
     expect([several.code, several.stderr]).toEqual([
