@@ -92,8 +92,8 @@ describe("a file whose size is not that of its content", () => {
     "is read to its end: %s",
     async (file, { box, skip }) => {
       if (!existsSync(file)) return skip("there is no such file")
-      const key = ["--key", "./sealwire-file.key"]
-      await box.run(["keygen", "--file-key"])
+      const key = ["--file-key", "./sealwire-file.key"]
+      await box.run(["keygen", "file-key"])
       expect((await box.run(["encrypt", file, ...key, "-o", "./sealed"])).code).toBe(0)
       const { stdout } = await box.run(["decrypt", "./sealed", ...key])
       expect(stdout.toString()).toBe(readFileSync(file, "utf8"))
@@ -102,8 +102,8 @@ describe("a file whose size is not that of its content", () => {
   )
 
   it.skipIf(!existsSync("/proc/version"))("fails if it cannot be read", async ({ box }) => {
-    await box.run(["keygen", "--file-key"])
-    const line = "encrypt /proc/self/mem --key ./sealwire-file.key -o ./sealed"
+    await box.run(["keygen", "file-key"])
+    const line = "encrypt /proc/self/mem --file-key ./sealwire-file.key -o ./sealed"
     const { code, stderr } = await box.run(line.split(" "))
     expect([code, stderr]).toEqual([2, "sealwire: /proc/self/mem: cannot be read (EIO)\n"])
     expect(box.names).toEqual(["sealwire-file.key"])

@@ -33,7 +33,7 @@ describe("a passphrase with a control character", () => {
   it.for([["\0"], ["abc\0"], ["a\tb"], ["\u001b[A"], ["a\u007f"]] as const)(
     "is refused for a new key: %j",
     async ([given], { box }) => {
-      await box.run(["keygen", "--identity", "-o", "./plain.key"])
+      await box.run(["keygen", "identity", "-o", "./plain.key"])
       const before = box.read("plain.key")
       for (const line of [
         "keys protect ./plain.key",
