@@ -269,6 +269,7 @@ const queueFull = "EAGAIN"
 
 const failures: Readonly<Record<string, ConnectFailure>> = {
   ECONNREFUSED: "refused",
+  ECONNRESET: "reset",
   ETIMEDOUT: "timeout",
   EHOSTUNREACH: "unreachable",
   ENETUNREACH: "unreachable",

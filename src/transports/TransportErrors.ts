@@ -21,6 +21,7 @@ export class ListenFailed extends Data.TaggedError("ListenFailed")<{
 /** Reason of a ConnectFailed. */
 export type ConnectFailure =
   | "refused"
+  | "reset"
   | "timeout"
   | "unreachable"
   | "no such name"
@@ -51,6 +52,7 @@ export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
 
 const connectSentences: Readonly<Record<ConnectFailure, string>> = {
   refused: "connection refused; is the server running, and is the address right?",
+  reset: "the other side reset the connection at once; does another program listen there?",
   timeout: "connection timed out; is the host up, and does a firewall block the port?",
   unreachable: "no route to host; check the address and the network",
   "no such name": "could not resolve the host name; check its spelling and the DNS",

@@ -1,6 +1,6 @@
 // `serve --inbox` and the `inbox` commands: no acknowledged message is lost, and none is stored
 // twice.
-import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
@@ -371,5 +371,26 @@ describe.skipIf(!Postgres.available)("PostgreSQL that is restarted", () => {
     expect(server.stderr).toContain("message refused: the database is unreachable")
     expect(server.alive).toBe(true)
     expectStored(await idsIn(PostgresInbox.layer(url)), [flowing])
+  })
+})
+
+describe("an inbox whose file is moved away", () => {
+  it.for([
+    ["take", "--wait", "--ack"],
+    ["work", "--exec", "cat"]
+  ])("ends inbox %s with the exit code of local files", async (args, { box }) => {
+    const server = await serve(box, "--inbox", "./inbox.db")
+    expect((await server.send("one")).code).toBe(0)
+    server.kill("SIGTERM")
+    await server.exited()
+    const worker = box.start(["inbox", ...args])
+    await worker.until("the message", ({ stdout }) => stdout.toString().includes("one"))
+    renameSync(box.path("inbox.db"), box.path("elsewhere.db"))
+    const { code, stderr } = await worker.ended(30_000)
+    expect({ code, stderr: stderr.trimEnd().split("\n").at(-1) }).toEqual({
+      code: 2,
+      stderr:
+        "sealwire: inbox unavailable: ./inbox.db: its file was moved, replaced or deleted; put it back, or restart what uses it"
+    })
   })
 })

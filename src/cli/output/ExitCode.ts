@@ -155,7 +155,8 @@ export const exitCodes = {
   PeerDead: network,
   ChannelClosed: network,
   ConnectFailed: network,
-  InboxRefused: network,
+  // A file that was moved or deleted is here, and waiting does not bring it back.
+  InboxRefused: ({ isGone }) => (isGone === true ? usage : network),
   ConnectionLost: network,
   TargetRefused: network,
   TunnelIdle: network,

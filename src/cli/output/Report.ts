@@ -112,7 +112,8 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
           const logged = line === undefined ? Effect.void : Effect.logWithLevel(text.level, line)
           return data === undefined
             ? logged
-            : Effect.zipRight(logged, outData(forOutput(data, mode, isTerminal)))
+            : // Nothing is logged as received that could not be written.
+              Effect.zipRight(outData(forOutput(data, mode, isTerminal)), logged)
         }
         const emitAll = (
           events: ReadonlyArray<Event>,
@@ -124,8 +125,8 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
             return outData(lineOf(events.map((event) => jsonOf(event, mode, redaction)).join("\n")))
           const data = events.flatMap((event) => stdoutData(event) ?? [])
           return Effect.zipRight(
-            Effect.logInfo(summary),
-            outData(Buffer.concat(data.map((text) => forOutput(text, mode, isTerminal))))
+            outData(Buffer.concat(data.map((text) => forOutput(text, mode, isTerminal)))),
+            Effect.logInfo(summary)
           )
         }
 

@@ -18,7 +18,8 @@ export class InboxRefused extends Data.TaggedError("InboxRefused")<{
   readonly isGone?: boolean
 }> {
   override get message(): string {
-    return `inbox unavailable: ${this.reason}${this.retry ? "; try again later" : ""}`
+    const mayWait = this.retry && this.isGone !== true
+    return `inbox unavailable: ${this.reason}${mayWait ? "; try again later" : ""}`
   }
 }
 

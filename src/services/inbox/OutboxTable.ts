@@ -32,7 +32,7 @@ export const outboxFailed =
     new OutboxFailed({
       outbox,
       reason: error.reason,
-      retry: error._tag === "InboxRefused" && error.retry
+      retry: error._tag === "InboxRefused" && error.retry && error.isGone !== true
     })
 
 /** The database of an outbox. */
