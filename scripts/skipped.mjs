@@ -21,7 +21,7 @@ const requirements = [
   [/hasScript|\/usr\/bin\/script/, ["script (util-linux)"]],
   [/canMount/, ["the right to mount a file system"]],
   [/gete?uid|^root$/, ["root"]],
-  [/\/proc\/self\/fd/, ["/proc"]],
+  [/\/proc\/(self\/fd|version)/, ["/proc"]],
   [/process\.platform|isLinux/, ["Linux"]],
   [/canUnshare/, ["the right to make a network namespace"]],
   [/hasV6/, ["IPv6"]],

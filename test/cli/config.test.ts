@@ -42,9 +42,7 @@ describe("a configuration file", () => {
     expect((await run(file)).stderr).toBe(
       `sealwire: ${file}: others can change it; try: chmod go-w ${file}\n`
     )
-    expect((await run("./none.toml")).stderr).toBe(
-      "sealwire: ./none.toml: cannot be read (ENOENT)\n"
-    )
+    expect((await run("./none.toml")).stderr).toBe("sealwire: ./none.toml: no such file\n")
     expect((await run(".")).stderr).toBe("sealwire: .: is not a regular file\n")
   })
 })

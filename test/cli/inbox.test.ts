@@ -384,7 +384,7 @@ describe("an inbox whose file is moved away", () => {
     server.kill("SIGTERM")
     await server.exited()
     const worker = box.start(["inbox", ...args])
-    await worker.until("the message", ({ stdout }) => stdout.toString().includes("one"))
+    await worker.until("the message", ({ stdout, stderr }) => `${stdout}${stderr}`.includes("one"))
     renameSync(box.path("inbox.db"), box.path("elsewhere.db"))
     const { code, stderr } = await worker.ended(30_000)
     expect({ code, stderr: stderr.trimEnd().split("\n").at(-1) }).toEqual({

@@ -62,13 +62,13 @@ describe("a server name", () => {
       const bytes = Buffer.byteLength(letter)
       const longest = Math.floor(65_535 / bytes)
       for (const command of ["serve", "tunnel"] as const) {
-        expect((await accepts(box, command, `name = "${letter.repeat(longest)}"`)).isAccepted).toBe(
-          true
-        )
+        expect(
+          (await accepts(box, command, `server-name = "${letter.repeat(longest)}"`)).isAccepted
+        ).toBe(true)
         const { isAccepted, stderr } = await accepts(
           box,
           command,
-          `name = "${letter.repeat(longest + 1)}"`
+          `server-name = "${letter.repeat(longest + 1)}"`
         )
         expect([isAccepted, stderr.includes("a server name has at most 65,535 bytes")]).toEqual([
           false,

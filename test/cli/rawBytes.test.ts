@@ -34,7 +34,7 @@ const advice =
 describe.runIf(isLinux)("an argument that is not UTF-8", () => {
   it.for([
     ["a message", `sealwire send "$(printf 'a${invalid}b')"`, "argument 2", "byte 2"],
-    ["a value", `sealwire send --server-name="$(printf '${invalid}')" hi`, "argument 2", "byte 8"],
+    ["a value", `sealwire send --server-name="$(printf '${invalid}')" hi`, "argument 2", "byte 15"],
     ["a truncated character", `sealwire send hi "$(printf 'x\\357\\277')"`, "argument 3", "byte 2"]
   ] as const)("is refused: %s", async ([, script, argument, byte], { box }) => {
     expect(await shell(box, script)).toEqual({

@@ -472,7 +472,7 @@ describe("a kill during a transfer", () => {
     const received = partialBytes(box.path("store"))
     const last = await box.start(to).ended()
     const done = eventsOf(last.stdout).find(({ event }) => event === "transfer-ended")
-    expect(done).toMatchObject({ files: 1 })
+    expect({ code: last.code, stderr: last.stderr, ...done }).toMatchObject({ code: 0, files: 1 })
     expect(Number(done?.transferredBytes)).toBeLessThanOrEqual(size * MiB - received + 16 * MiB)
     expect(hash(box.path("store/big"))).toBe(hash(box.path("big")))
     expect(readdirSync(box.path("store"))).toEqual(["big"])

@@ -14,7 +14,7 @@ const files: Readonly<Record<string, number>> = {
   "src/services/messages/MessageClient.ts": 2,
   "src/services/messages/MessageService.ts": 3,
   "src/services/messages/SchemaClient.ts": 1,
-  "src/services/transfer/FileClient.ts": 3,
+  "src/services/transfer/FileClient.ts": 4,
   "src/transports/Connection.ts": 1
 }
 
@@ -42,6 +42,7 @@ const { Address, Channel, Connection, Credentials, EncryptedFile, FileClient, Fi
 const { KeyStore, MessageClient, MessageService, Recipients, Secret, Server, SharedKey, Transport, dial } = sealwire
 
 const key = Secret.random(32)
+const serverKey = sealwire.KeyPair.generate().publicKey
 const keys = Credentials.sharedKey
 const lines = Stream.make("one", "two")
 class Order extends Schema.Class("Order")({ item: Schema.String, count: Schema.Int }) {}

@@ -49,6 +49,7 @@ it("contains the build and the documents, and no other file", () => {
   ])
   expect(readdirSync(path.join(installed, "dist")).toSorted()).toEqual([
     "lib",
+    "man",
     "sealwire",
     "sealwire.js"
   ])

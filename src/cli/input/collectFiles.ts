@@ -157,7 +157,10 @@ const bufferedInput: Effect.Effect<string, DiskFailed | standardInput.InputFaile
     const file = path.join(folder, "input")
     yield* Effect.tryPromise({
       try: () => pipeline(stdin, createWriteStream(file, { mode: 0o600 })),
-      catch: (cause) => (cause === stdin.errored ? standardInput.readFailed(cause) : failed(cause))
+      catch: (cause) =>
+        (cause as NodeJS.ErrnoException).syscall === "read"
+          ? standardInput.readFailed(cause)
+          : failed(cause)
     })
     return file
   })
