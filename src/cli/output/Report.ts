@@ -103,24 +103,31 @@ export class Report extends Context.Tag("sealwire/cli/output/Report")<
         const outData = (bytes: Uint8Array) => Effect.zipRight(needsOutput, out(bytes))
         const lineOf = (text: string) => Buffer.from(text.endsWith("\n") ? text : `${text}\n`)
 
-        const emit = (event: Event, mode: OutputMode): Effect.Effect<void> => {
+        /** A log line usually introduces the data: "enter this code:". */
+        const emit = (
+          event: Event,
+          mode: OutputMode,
+          order: "log first" | "data first" = "log first"
+        ): Effect.Effect<void> => {
           const text = eventTexts[event._tag] as EventText<Event>
           const data = stdoutData(event)
           if (mode.json)
             return (data === undefined ? out : outData)(lineOf(jsonOf(event, mode, redaction)))
           const line = text.line(event, mode)
           const logged = line === undefined ? Effect.void : Effect.logWithLevel(text.level, line)
-          return data === undefined
-            ? logged
-            : // Nothing is logged as received that could not be written.
-              Effect.zipRight(outData(forOutput(data, mode, isTerminal)), logged)
+          if (data === undefined) return logged
+          const written = outData(forOutput(data, mode, isTerminal))
+          return order === "log first"
+            ? Effect.zipRight(logged, written)
+            : Effect.zipRight(written, logged)
         }
         const emitAll = (
           events: ReadonlyArray<Event>,
           summary: string,
           mode: OutputMode
         ): Effect.Effect<void> => {
-          if (events.length === 1) return emit(events[0] as Event, mode)
+          // Nothing is logged as received that could not be written.
+          if (events.length === 1) return emit(events[0] as Event, mode, "data first")
           if (mode.json)
             return outData(lineOf(events.map((event) => jsonOf(event, mode, redaction)).join("\n")))
           const data = events.flatMap((event) => stdoutData(event) ?? [])
