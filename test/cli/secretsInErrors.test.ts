@@ -67,8 +67,10 @@ const slotsOf = (command: (typeof commandList.commands)[number]) => {
   return [
     ...options.flatMap(({ name: long, short, value }) => {
       const name = `--${long}`
+      // After a letter without a value comes another letter, which may be one with a value.
+      const next = value === undefined ? "." : ""
       const letter =
-        short === undefined ? [] : [(secret: string) => [...path, `-${short}${secret}`]]
+        short === undefined ? [] : [(secret: string) => [...path, `-${short}${next}${secret}`]]
       return value === undefined
         ? [(secret: string) => [...path, `${name}=${secret}`], ...letter]
         : [
