@@ -53,7 +53,11 @@ const writeLarge = (at: string, size: number): void => {
 const partialBytes = (folder: string): number =>
   readdirSync(folder)
     .filter((name) => name.endsWith(".part"))
-    .reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0)
+    .reduce(
+      (sum, name) =>
+        sum + (statSync(path.join(folder, name), { throwIfNoEntry: false })?.size ?? 0),
+      0
+    )
 
 const partialReached = async (folder: string, bytes: number, running: Running): Promise<void> =>
   within(
