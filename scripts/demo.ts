@@ -131,23 +131,27 @@ const channel = async (port: number) => {
  * Retries with the next port: another program may take one between the check and its use. Returns
  * the port.
  */
-const channelAtFreePort = async (first: number): Promise<number> => {
+const atFreePort = async (
+  first: number,
+  show: (port: number) => Promise<void>,
+  keyFile: string
+): Promise<number> => {
   const port = await freePort(first)
   try {
-    await channel(port)
+    await show(port)
     return port
   } catch (error) {
     if (!(error instanceof EndedEarly) || error.cause !== "server-listening" || port > first + 20)
       throw error
     console.log(`port ${port} was taken in the meantime; trying ${port + 1}\n`)
-    rmSync(path.join(folder, "sealwire.key"))
-    return channelAtFreePort(port + 1)
+    rmSync(path.join(folder, keyFile))
+    return atFreePort(port + 1, show, keyFile)
   }
 }
 
 try {
-  const port = await channelAtFreePort(8080)
-  await classic(`127.0.0.1:${await freePort(port)}`)
+  const port = await atFreePort(8080, channel, "sealwire.key")
+  await atFreePort(port, (free) => classic(`127.0.0.1:${free}`), "aes_key.bin")
   console.log('\nnext: npm start -- serve   and, in another terminal:   npm start -- send "hello"')
   console.log("      npm start -- --help")
 } catch (error) {

@@ -18,7 +18,7 @@ class Order extends Schema.Class<Order>("Order")({
   item: Schema.NonEmptyString,
   count: Schema.Int,
   due: Schema.Date,
-  lines: Schema.Array(Schema.Struct({ price: Schema.Number }))
+  lines: Schema.Array(Schema.Struct({ price: Schema.Finite }))
 }) {}
 
 const order = (count: number) =>
