@@ -18,9 +18,9 @@ export interface RawSocket {
   readonly bufferedAmount?: number
   readonly pause?: () => unknown
   readonly resume?: () => unknown
-  /** Of node:net. */
+  /** A member of the sockets of node:net. */
   readonly destroy?: () => unknown
-  /** Of ws. */
+  /** A member of the sockets of ws. */
   readonly terminate?: () => unknown
 }
 

@@ -99,7 +99,7 @@ export const Server: Context.Tag<Server, Server> = Context.GenericTag<Server>(
   "sealwire/services/Server"
 )
 
-/** What a server requires: that of its keys and events, and that of its services. */
+/** The requirements of a server: those of its keys and events, and those of its services. */
 type Requirements<Services extends ReadonlyArray<Service.Any>, R> =
   | R
   | Exclude<Service.Context<Services[number]>, Scope.Scope>

@@ -30,7 +30,7 @@ import {
 } from "./Service.ts"
 import { spanned } from "./Tracing.ts"
 
-/** What a server gives to each of its sessions. */
+/** The options of a server that each of its sessions gets. */
 export interface SessionOptions<E, R> {
   readonly services: ReadonlyArray<Service<E, R>>
   readonly peers: PeerSessions | undefined

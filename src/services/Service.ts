@@ -23,7 +23,7 @@ export interface RemotePeer {
   readonly suite: string
 }
 
-/** What every error of a session has. */
+/** The members of every error of a session. */
 export interface SessionFailure {
   readonly _tag: string
   /** A sentence for the log. */
@@ -146,7 +146,7 @@ export declare namespace Service {
   type Any = Service<SessionFailure, unknown>
   /** The errors of a service, beside those of `SessionError`. */
   type Error<S extends Any> = S extends Service<infer E, infer _R> ? E : never
-  /** What the sessions of a service require. */
+  /** The requirements of the sessions of a service. */
   type Context<S extends Any> = S extends Service<infer _E, infer R> ? R : never
 }
 

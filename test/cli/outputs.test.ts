@@ -30,7 +30,7 @@ it.skipIf(!existsSync("/proc/self/fd")).for(withJson)(
 )
 
 /**
- * What each command that ends by itself needs to succeed, whether the others ran or not; undefined:
+ * The needs of each command that ends by itself, whether the others ran or not; undefined:
  * it writes no result.
  */
 const runs: Readonly<Record<string, string | undefined>> = {

@@ -25,7 +25,7 @@ const examplesOf = (file: string): ReadonlyArray<string> =>
     )
   ].map(([, code = ""]) => code.replaceAll(/^ \* ?/gm, ""))
 
-/** What the examples name. */
+/** The program before the examples: it has what they name. */
 const before = `
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"

@@ -56,7 +56,7 @@ export const pageOf = (
   return pages.length === 0 ? undefined : pages.join("\n\n")
 }
 
-/** What Sealwire is. */
+/** The one sentence about Sealwire. */
 export const sentence =
   "Encrypted, authenticated messages, files and tunnels between known machines."
 

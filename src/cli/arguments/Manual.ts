@@ -73,7 +73,7 @@ const exitStatus = (exits: CommandSpec["exits"]): ReadonlyArray<string> =>
 
 const reference = (path: ReadonlyArray<string>): string => `${bold(pageName(path))}(1)`
 
-/** What pages say about the program: its version, and their date as YYYY-MM-DD. */
+/** The version of the program, and the date of its pages as YYYY-MM-DD. */
 export interface Release {
   readonly version: string
   readonly date: string

@@ -32,7 +32,7 @@ export type HandleBatch<E, R> = (
   batch: ReadonlyArray<Message>
 ) => Effect.Effect<Outcome, MessageRefused | E, R>
 
-/** How messages are handled together: `batchesOf`, or `singly`. */
+/** Groups messages that are handled together: `batchesOf`, or `singly`. */
 type Split = typeof batchesOf
 
 interface SessionOptions<E, R> {

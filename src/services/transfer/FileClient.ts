@@ -49,18 +49,18 @@ export const limits = {
   progressMillis: 100
 } as const
 
-/** What a push sends, and where to. */
+/** The sources and the destination of a push. */
 export interface PushOptions<E = never, R = never> {
   /** A file or folder, or several: each arrives under its last name. */
   readonly from: string | ReadonlyArray<string>
   /** The server, and the keys of this client. */
   readonly to: DialOptions<E, R>
-  /** What to do with a file that the server has with different content. Default: "refuse". */
+  /** The policy for a file that the server has with different content. Default: "refuse". */
   readonly policy?: Policy
-  /** What to do with symbolic links in a folder. Default: "skip". */
+  /** The policy for symbolic links in a folder. Default: "skip". */
   readonly links?: LinkPolicy
   /**
-   * How long a lost connection is retried without progress. Default: 30 seconds, once there was a
+   * Time without progress for which a lost connection is retried. Default: 30 seconds, once there was a
    * first connection.
    */
   readonly retry?: Retry
@@ -162,7 +162,7 @@ export const pushStream = <E extends Failure = never, R = never>(
     })
   )
 
-/** What a sink sends its bytes as. */
+/** The destination of a sink's bytes. */
 export interface SinkOptions<E = never, R = never> extends Omit<PushOptions<E, R>, "from"> {
   /** The name of the file at the server. */
   readonly as: string

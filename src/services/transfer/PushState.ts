@@ -6,7 +6,7 @@ import type { Answer, Receipt, SkipReason } from "./Messages.ts"
 import { TransferBusy, TransferIncomplete, type NextStep } from "./TransferErrors.ts"
 import { noProgress, type TransferProgress } from "./TransferProgress.ts"
 
-/** What has happened to an entry. */
+/** The outcome of an entry. */
 type Outcome = Answer | Receipt["outcome"] | SkipReason
 
 /** The outcomes of entries that are not at the receiver, and should be. */
@@ -31,7 +31,7 @@ const resolvedByRetry: ReadonlySet<Outcome> = new Set([
 ])
 const deniedByRules: ReadonlySet<Outcome> = new Set(["refused", "quota"])
 
-/** How far a push has come. */
+/** The progress of a push. */
 export interface PushProgress {
   /** Files to send, and those of them that are at the server. */
   readonly files: number
@@ -41,7 +41,7 @@ export interface PushProgress {
   readonly bytesDone: number
 }
 
-/** What a push has done. */
+/** The result of a push. */
 export interface PushSummary {
   /** Files that the server has stored in this push. */
   readonly stored: number
@@ -58,7 +58,7 @@ export class PushState implements Progress {
   readonly #files: number
   readonly #bytes: number
   readonly #skips: boolean
-  /** Of this session, by index: the last session decides. */
+  /** The outcomes of this session, by index: the last session decides. */
   #outcomes = new Map<number, Outcome>()
   #bytesDone = 0
   #filesDone = 0

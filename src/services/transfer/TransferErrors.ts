@@ -126,7 +126,7 @@ export class TransferBusy extends Data.TaggedError("TransferBusy")<{ readonly pa
  */
 export type NextStep = "again" | "change" | "rules"
 
-/** How many entries of a kind there were, and how many of them did not arrive. */
+/** The number of entries of a kind, and the number of those that did not arrive. */
 export interface EntryCount {
   readonly kind: Kind
   readonly total: number

@@ -21,7 +21,7 @@ export interface NamedSource {
   readonly sent: SafePath
 }
 
-/** What to say of a source that is left out. */
+/** The reason and the next step for a source that is left out. */
 export type OmissionClauses = Partial<Readonly<Record<LeftOutReason, string>>>
 
 const ownClauses: OmissionClauses = {

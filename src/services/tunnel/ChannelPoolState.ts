@@ -48,7 +48,7 @@ const open = (state: PoolState<unknown>, count: number): Step<unknown> => {
 
 /**
  * Opens the channels that are wanted, as many at once as the phase allows, and at least `least`.
- * Those that the server is about to offer again need no replacement.
+ * Channels that the server is about to offer again need no replacement.
  */
 const fill = (state: PoolState<unknown>, least = 0): Step<unknown> => {
   const { phase, size, opening, ready, returning, waiting } = state

@@ -17,7 +17,7 @@ export interface Lease {
   readonly release: (use: Use) => void
 }
 
-/** How the use of a channel has ended. */
+/** The end of the use of a channel. */
 export type Use = "unused" | "over" | "failed"
 
 /** The events of a channel. */

@@ -199,7 +199,7 @@ export const incoming: Target = {
       check(entry.kind !== "file" || stats.size === entry.size, "a stored file of another size")
     }
     const kept = sender.receipts.some(({ index }) => planned[index]?.path.text === "taken")
-    // What is complete is stored, even if its receipt can no longer be sent.
+    // Complete files are stored, even if its receipt can no longer be sent.
     const after = readFileSync(path.join(into, "taken"))
     const sizes = planned.filter((entry) => entry.path.text === "taken").map(({ size }) => size)
     if (!kept)

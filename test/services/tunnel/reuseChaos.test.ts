@@ -13,12 +13,12 @@ import { pause, waitUntil, withTimeout } from "../../../src/testing/steps.ts"
 import { runs } from "../../fixtures/sample.ts"
 import { rig, type End } from "./tunnelRig.ts"
 
-/** What becomes of one connection. */
+/** The fate of one connection. */
 interface Plan {
   readonly up: number
   readonly down: number
   readonly first: "client" | "target"
-  /** Who resets it, after `after` bytes; "wire" cuts its channel. */
+  /** The side that resets it, after `after` bytes; "wire" cuts its channel. */
   readonly fault: "none" | "client" | "target" | "wire"
   readonly after: number
   readonly delay: number

@@ -1,4 +1,4 @@
-// What a shell completes: for a value or an argument, in a form that every shell's script shares.
+// The source of completions for a value or an argument, in a form that every shell's script shares.
 import type { CommandList } from "../CommandList.ts"
 import type { FlagData } from "../Flag.ts"
 import type { OperandData } from "../Operand.ts"
