@@ -238,10 +238,10 @@ const byKind = <E, R>(
         read: () =>
           new KeyUnavailable({
             reference,
-            reason: `no key store is given for a ${kind.name}`,
+            reason: `no key store is given for the kind "${kind.name}"`,
             hint: "add one to layerByKind"
           }),
-        write: `no key store is given for a ${kind.name}`
+        write: `no key store is given for the kind "${kind.name}"`
       })
     const storeOf = (kind: KeyKind<unknown>) => shapes.get(kind) ?? none(kind)
     return {

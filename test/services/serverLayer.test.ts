@@ -131,7 +131,7 @@ describe("a key store by kind", () => {
         Effect.flatMap(KeyStore, (one) => one.load(Identity)).pipe(Effect.provide(store))
       )
       expect(failed.message).toBe(
-        "no key from memory: no key store is given for a identity; add one to layerByKind"
+        'no key from memory: no key store is given for the kind "identity"; add one to layerByKind'
       )
     })
   )
